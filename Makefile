@@ -1,0 +1,40 @@
+# Short names for developers; every target sets up what it needs through run.py.
+IN = python3 run.py exec
+
+.PHONY: run setup test test-reference check format bench soak train-default
+
+run:
+	python3 run.py
+
+setup:
+	python3 run.py setup
+
+test:
+	python3 run.py test
+
+# Full-size checkpoints against ComfyUI's recordings: some 6 GB of disk and 8 GB of memory.
+test-reference:
+	$(IN) python -m pytest -m reference -n 0 tests/reference
+
+check:
+	$(IN) ruff check .
+	$(IN) ruff format --check .
+	$(IN) pyright
+	$(IN) npm --prefix web run check
+
+format:
+	$(IN) ruff check --fix .
+	$(IN) ruff format .
+	$(IN) npm --prefix web run format
+
+bench:
+	$(IN) python bench/executor.py
+	$(IN) python bench/server.py
+	$(IN) python bench/default_model.py
+
+# A long run against the real server: many jobs, kills and restarts, watched for leaks.
+soak:
+	$(IN) python bench/soak.py
+
+train-default:
+	$(IN) python -m training all
