@@ -1,0 +1,272 @@
+"""Opens a weight file without trusting it: what it is comes from its first bytes, never from its name.
+
+A safetensors header is checked against the file's size before anything is mapped; a pickle is read with torch's
+`weights_only` loader and nothing else, so opening a file runs no code from it. Tensors are read lazily from a memory map.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import pickle
+import re
+import struct
+import warnings
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from diffusion.errors import CorruptFile, UnsafePickle
+from diffusion.pickle_names import inert_names
+
+_DTYPES: Mapping[str, torch.dtype] = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E5M2": torch.float8_e5m2,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
+_MAX_HEADER = 100 * 2**20
+_AGAIN = "Download the file again, and compare its size with the one its source states."
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """What a file says about one of its tensors."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+
+class _Source(Protocol):
+    def tensor(self, name: str) -> Tensor: ...
+
+    def close(self) -> None: ...
+
+
+class CheckpointFile:
+    """An open weight file: the names, shapes and types of its tensors, its metadata, and the tensors on demand."""
+
+    def __init__(
+        self, path: Path, tensors: Mapping[str, TensorInfo], metadata: Mapping[str, str], source: _Source
+    ) -> None:
+        self.path = path
+        self.tensors = tensors
+        self.metadata = metadata
+        self._source = source
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {name: info.shape for name, info in self.tensors.items()}
+
+    def names(self) -> Iterable[str]:
+        return self.tensors.keys()
+
+    def tensor(self, name: str) -> Tensor:
+        """The tensor of that name on the CPU, as stored; its memory may be the file's map, so do not write to it."""
+        return self._source.tensor(name)
+
+    def close(self) -> None:
+        self._source.close()
+
+    def __enter__(self) -> CheckpointFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_checkpoint(path: Path) -> CheckpointFile:
+    """Open a safetensors file or a torch pickle (zip or legacy).
+
+    Raises CorruptFile when it is damaged, cut short or no weight file, and UnsafePickle when it asks for code to run.
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            start = file.read(512)
+    except OSError as error:
+        raise CorruptFile(f"{path.name} cannot be read: {error.strerror or error}.") from error
+    _refuse_text(path, start, size)
+    if start.startswith(b"PK"):
+        return _open_pickle(path, size, mapped=True)
+    if start.startswith(b"\x80"):
+        # A safetensors file begins with the length of its header, so it too may begin with this byte.
+        if size > 9 and start[8:9] == b"{":
+            return _open_safetensors(path, size)
+        return _open_pickle(path, size, mapped=False)
+    return _open_safetensors(path, size)
+
+
+def _refuse_text(path: Path, start: bytes, size: int) -> None:
+    if size == 0:
+        raise CorruptFile(f"{path.name} is empty.", hint=_AGAIN)
+    if start.startswith(b"version https://git-lfs"):
+        raise CorruptFile(f"{path.name} is a Git LFS pointer, not the weights.", hint="Fetch it with `git lfs pull`.")
+    if re.match(rb"\s*<(!doctype|html|\?xml)", start, re.IGNORECASE):
+        raise CorruptFile(
+            f"{path.name} is a web page, not weights: the download was probably refused.",
+            hint="Download it again, signed in to the site where that is needed.",
+        )
+    printable = sum(byte in b"\t\n\r" or 32 <= byte < 127 for byte in start)
+    if printable == len(start):
+        raise CorruptFile(
+            f"{path.name} is a text file, not weights ({size} bytes).",
+            hint="Renaming a file does not convert it: download the .safetensors file itself.",
+        )
+
+
+class _SafetensorsSource:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: Any = safe_open(str(path), framework="pt", device="cpu")
+
+    def tensor(self, name: str) -> Tensor:
+        return self._file.get_tensor(name)
+
+    def close(self) -> None:
+        self._file = None
+
+
+def _open_safetensors(path: Path, size: int) -> CheckpointFile:
+    tensors, metadata = read_safetensors_header(path, size)
+    try:
+        source = _SafetensorsSource(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CorruptFile(f"{path.name} is damaged: {error}.", hint=_AGAIN) from error
+    return CheckpointFile(path, tensors, metadata, source)
+
+
+def read_safetensors_header(path: Path, size: int) -> tuple[dict[str, TensorInfo], dict[str, str]]:
+    """The tensors and metadata that the header names, each checked against the file's size in bytes.
+
+    Format: https://huggingface.co/docs/safetensors: u64 little-endian length, a JSON object, then the data.
+    """
+
+    def corrupt(what: str) -> CorruptFile:
+        return CorruptFile(f"{path.name} is not a sound safetensors file: {what}.", hint=_AGAIN)
+
+    with path.open("rb") as file:
+        prefix = file.read(8)
+        if len(prefix) < 8:
+            raise corrupt("it is shorter than 8 bytes")
+        (length,) = struct.unpack("<Q", prefix)
+        if length > min(_MAX_HEADER, size - 8):
+            raise corrupt(f"its header should be {length} bytes long, and the file has {size}")
+        raw = file.read(length)
+    try:
+        header = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise corrupt("its header is no JSON") from error
+    if not isinstance(header, dict):
+        raise corrupt("its header is no JSON object")
+    entries = cast("dict[str, Any]", header)
+    metadata = entries.pop("__metadata__", None) or {}
+    if not isinstance(metadata, dict):
+        raise corrupt("its metadata is no JSON object")
+    tensors: dict[str, TensorInfo] = {}
+    data = size - 8 - length
+    for name, entry in entries.items():
+        info, end = _entry(entry)
+        if info is None:
+            raise corrupt(f"the entry of {name[:100]!r} makes no sense")
+        if end > data:
+            missing = (end - data) / 2**20
+            raise corrupt(f"it is cut short, {name[:100]!r} ends {missing:.1f} MiB after the end of the file")
+        tensors[name] = info
+    if not tensors:
+        raise corrupt("it holds no tensors")
+    return tensors, {str(key): str(value) for key, value in cast("dict[Any, Any]", metadata).items()}
+
+
+def _entry(entry: object) -> tuple[TensorInfo | None, int]:
+    """The checked entry of one tensor and where its data end, or None when it is inconsistent."""
+    if not isinstance(entry, dict):
+        return None, 0
+    fields = cast("dict[str, Any]", entry)
+    dtype = _DTYPES.get(str(fields.get("dtype")))
+    shape, offsets = fields.get("shape"), fields.get("data_offsets")
+    if dtype is None or not _naturals(shape) or not _naturals(offsets) or len(cast("list[int]", offsets)) != 2:
+        return None, 0
+    begin, end = cast("list[int]", offsets)
+    sizes = tuple(cast("list[int]", shape))
+    if end - begin != math.prod(sizes) * dtype.itemsize:
+        return None, 0
+    return TensorInfo(sizes, dtype), end
+
+
+def _naturals(value: object) -> bool:
+    return isinstance(value, list) and all(type(each) is int and each >= 0 for each in cast("list[object]", value))
+
+
+class _LoadedSource:
+    def __init__(self, tensors: dict[str, Tensor]) -> None:
+        self._tensors = tensors
+
+    def tensor(self, name: str) -> Tensor:
+        return self._tensors[name]
+
+    def close(self) -> None:
+        self._tensors = {}
+
+
+def _open_pickle(path: Path, size: int, *, mapped: bool) -> CheckpointFile:
+    try:
+        with torch.serialization.safe_globals(inert_names()), warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            loaded: object = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except pickle.UnpicklingError as error:
+        raise _pickle_error(path, str(error)) from error
+    except (RuntimeError, EOFError, ValueError, OSError, zipfile.BadZipFile, IndexError, KeyError) as error:
+        raise CorruptFile(
+            f"{path.name} is damaged or cut short ({size} bytes): {_first_line(error)}.", hint=_AGAIN
+        ) from error
+    except (AttributeError, TypeError, ImportError, RecursionError, MemoryError, UnicodeDecodeError) as error:
+        raise CorruptFile(f"{path.name} holds no plain weights: {_first_line(error)}.", hint=_AGAIN) from error
+    tensors = _tensors_in(loaded)
+    if not tensors:
+        raise CorruptFile(
+            f"{path.name} is a pickle without named tensors.", hint="It is no checkpoint, or of an unknown kind."
+        )
+    infos = {name: TensorInfo(tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}
+    return CheckpointFile(path, infos, {}, _LoadedSource(tensors))
+
+
+def _pickle_error(path: Path, text: str) -> CorruptFile | UnsafePickle:
+    named = re.search(r"(?:GLOBAL|global|class|function) ['\"]?([\w.]+\.[\w.]+)", text)
+    if "Weights only load failed" in text and (named or "Unsupported" in text):
+        what = f" It asks for {named.group(1)}." if named else ""
+        return UnsafePickle(
+            f"{path.name} contains Python code besides weights, and was not opened.{what}",
+            hint="Use a .safetensors version of the model, or convert it on a machine you can afford to lose.",
+        )
+    return CorruptFile(f"{path.name} is damaged: {text.strip().splitlines()[0][:200]}.", hint=_AGAIN)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return (lines[0][:200] if lines else type(error).__name__).rstrip(".")
+
+
+def _tensors_in(loaded: object) -> dict[str, Tensor]:
+    """The named tensors, looking into the `state_dict` that training programs wrap them in."""
+    if not isinstance(loaded, Mapping):
+        return {}
+    content = cast("Mapping[object, object]", loaded)
+    nested = content.get("state_dict")
+    if isinstance(nested, Mapping):
+        content = cast("Mapping[object, object]", nested)
+    return {name: value for name, value in content.items() if isinstance(name, str) and isinstance(value, Tensor)}

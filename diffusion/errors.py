@@ -1,0 +1,89 @@
+"""The errors of this package: each says what is wrong, where, and what to do about it.
+
+`code` is stable and machine-readable; `input` names the node input to blame when it is known; `hint` is the remedy.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class DiffusionError(Exception):
+    """Something a person can put right. `str(error)` is a sentence, with the remedy at its end."""
+
+    default_code: ClassVar[str] = "diffusion_error"
+
+    def __init__(
+        self, message: str, *, input: str | None = None, code: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(f"{message} {hint}" if hint else message)
+        self.message = message
+        self.input = input
+        self.code = code or self.default_code
+        self.hint = hint
+
+
+class UnknownModel(DiffusionError):
+    """No model file of that name, or a name that would leave its folder."""
+
+    default_code = "missing_file"
+
+
+class CorruptFile(DiffusionError):
+    """A weight file that is damaged, cut short, or not a weight file at all."""
+
+    default_code = "corrupt_file"
+
+
+class UnsafePickle(DiffusionError):
+    """A pickle that asks for code to be run when it is opened. Nothing of it was run."""
+
+    default_code = "unsafe_pickle"
+
+
+class UnsupportedArchitecture(DiffusionError):
+    """A sound file that holds a model this program cannot run."""
+
+    default_code = "unsupported_architecture"
+
+
+class MissingComponent(DiffusionError):
+    """A file without the part that was asked of it, such as a U-Net without a text encoder."""
+
+    default_code = "missing_component"
+
+
+class BadConfig(DiffusionError):
+    """A sidecar config that cannot be read, or that contradicts its checkpoint."""
+
+    default_code = "bad_config"
+
+
+class BadPrompt(DiffusionError):
+    """A prompt that is too long, or weighted with something that is no finite number."""
+
+    default_code = "bad_prompt"
+
+
+class BadImage(DiffusionError):
+    """A picture that cannot be read, or is larger than the limits allow."""
+
+    default_code = "bad_image"
+
+
+class BadLatent(DiffusionError):
+    """A latent whose shape the model cannot take."""
+
+    default_code = "bad_latent"
+
+
+class BadSize(DiffusionError):
+    """A width or height that cannot be used."""
+
+    default_code = "bad_size"
+
+
+class BadDevice(DiffusionError):
+    """A device or precision that this machine does not have."""
+
+    default_code = "bad_device"

@@ -1,0 +1,172 @@
+"""Finds model files by kind and name. Torch-free, so that the server can list and check without loading anything.
+
+A name is always relative to the folder of its kind and is refused when it would leave it. Links inside a folder are
+followed: whoever put them there owns the disk; a name that comes from outside cannot make one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from types import MappingProxyType
+
+from diffusion.errors import UnknownModel
+from diffusion.values import FileRef
+
+_WEIGHTS = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin")
+
+KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "checkpoints": _WEIGHTS,
+        "clip": _WEIGHTS,
+        "clip_vision": _WEIGHTS,
+        "configs": (".yaml", ".yml"),
+        "controlnet": _WEIGHTS,
+        "diffusion_models": _WEIGHTS,
+        "embeddings": _WEIGHTS,
+        "loras": _WEIGHTS,
+        "upscale_models": _WEIGHTS,
+        "vae": _WEIGHTS,
+    }
+)
+"""The folders under `models/` and the file endings that count in each."""
+
+_WHOLE_FILE = 64 * 2**20
+_BLOCK = 64 * 2**10
+_BLOCKS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """A file that can be chosen: its name within the kind's folder, bytes, and time of change (Unix seconds)."""
+
+    name: str
+    size: int
+    modified: float
+
+
+class ModelLibrary:
+    """The model folders. `extra` adds further folders to a kind; the first folder that has a name wins."""
+
+    def __init__(self, models_dir: Path, extra: Mapping[str, Sequence[Path]] | None = None) -> None:
+        self.models_dir = models_dir
+        self._folders = {
+            kind: (models_dir / kind, *((extra or {}).get(kind, ()))) for kind in sorted({*KINDS, *(extra or {})})
+        }
+        self._content_ids: dict[tuple[str, int, int], str] = {}
+
+    def kinds(self) -> tuple[str, ...]:
+        return tuple(self._folders)
+
+    def list(self, kind: str) -> tuple[ModelEntry, ...]:
+        """The files of a kind, by name. An unknown kind raises UnknownModel; a folder that isn't there is empty."""
+        found: dict[str, ModelEntry] = {}
+        for folder in self._folders_of(kind):
+            for path, name in _files(folder, KINDS.get(kind, _WEIGHTS)):
+                try:
+                    status = path.stat()
+                except OSError:  # a dangling link, or a file removed while it was listed, cannot be chosen
+                    continue
+                found.setdefault(name, ModelEntry(name, status.st_size, status.st_mtime))
+        return tuple(sorted(found.values(), key=lambda entry: entry.name.lower()))
+
+    def resolve(self, kind: str, name: str) -> FileRef:
+        """The file of that name. Raises UnknownModel, with the nearest names, when there is none."""
+        path = self._find(kind, name)
+        if path is None:
+            raise UnknownModel(
+                f"There is no file {name!r} in models/{kind}.",
+                hint=self._nearest(kind, name),
+            )
+        return FileRef(kind, name, str(path), self.content_id(path))
+
+    def exists(self, kind: str, name: str) -> bool:
+        return self._find(kind, name) is not None
+
+    def sidecar(self, file: FileRef) -> FileRef | None:
+        """The config that lies beside a file: the same stem, ending in .yaml or .yml."""
+        for ending in (".yaml", ".yml"):
+            path = Path(file.path).with_suffix(ending)
+            if path.is_file():
+                name = str(PurePosixPath(file.name).with_suffix(ending))
+                return FileRef(file.kind, name, str(path), self.content_id(path))
+        return None
+
+    def content_id(self, path: Path) -> str:
+        """A digest that changes when the file does. Files up to 64 MiB are read whole; of larger ones, 256 evenly
+        spaced blocks, the size and the time of change are digested, which takes milliseconds."""
+        status = path.stat()
+        key = (str(path), status.st_size, status.st_mtime_ns)
+        if key not in self._content_ids:
+            self._content_ids[key] = _digest(path, status.st_size, status.st_mtime_ns)
+        return self._content_ids[key]
+
+    def _folders_of(self, kind: str) -> tuple[Path, ...]:
+        if kind not in self._folders:
+            raise UnknownModel(f"There is no kind of model called {kind!r}.", hint=f"Kinds: {', '.join(self._folders)}.")
+        return self._folders[kind]
+
+    def _find(self, kind: str, name: str) -> Path | None:
+        folders = self._folders_of(kind)
+        if not _is_inside(name):
+            raise UnknownModel(
+                f"{name[:200]!r} is not a name inside models/{kind}.",
+                hint="Use the file's name, with forward slashes for folders, as the list of models shows it.",
+            )
+        if not name.lower().endswith(KINDS.get(kind, _WEIGHTS)):
+            return None
+        for folder in folders:
+            path = folder / name
+            if path.is_file():
+                return path
+        return None
+
+    def _nearest(self, kind: str, name: str) -> str:
+        names = [entry.name for entry in self.list(kind)]
+        if not names:
+            return f"That folder is empty: put a file into {self._folders[kind][0]}."
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.4) or names[:3]
+        return f"The nearest are: {', '.join(near)}."
+
+
+def _is_inside(name: str) -> bool:
+    if not name or len(name) > 1024 or any(ord(char) < 32 for char in name) or "\\" in name:
+        return False
+    windows = PureWindowsPath(name)
+    if windows.drive or windows.root or PurePosixPath(name).is_absolute():
+        return False
+    return all(part not in ("", ".", "..") for part in name.split("/"))
+
+
+def _files(folder: Path, endings: tuple[str, ...]) -> Iterator[tuple[Path, str]]:
+    seen: set[str] = set()
+    for root, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(root)
+        if real in seen:  # a link that leads back up
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for file in sorted(files):
+            if file.lower().endswith(endings) and not file.startswith("."):
+                path = Path(root) / file
+                yield path, path.relative_to(folder).as_posix()
+
+
+def _digest(path: Path, size: int, modified_ns: int) -> str:
+    digest = hashlib.blake2b(digest_size=20)
+    digest.update(size.to_bytes(8, "little"))
+    with path.open("rb") as file:
+        if size <= _WHOLE_FILE:
+            while block := file.read(2**20):
+                digest.update(block)
+        else:
+            digest.update(modified_ns.to_bytes(16, "little", signed=True))
+            for index in range(_BLOCKS):
+                file.seek((size - _BLOCK) * index // (_BLOCKS - 1))
+                digest.update(file.read(_BLOCK))
+    return digest.hexdigest()

@@ -1,0 +1,185 @@
+"""Turns references into weights on the device, and keeps those last used within a budget of memory.
+
+Values in a graph name their model; only here does a model live. Asking again for what is still loaded costs nothing;
+what has not been used for longest goes first when room is needed.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+
+from diffusion.architecture import Architecture
+from diffusion.build import build_clip, build_unet, build_vae
+from diffusion.checkpoint_file import CheckpointFile, open_checkpoint
+from diffusion.detect import detect_file
+from diffusion.device import Placement, memory_of, place
+from diffusion.errors import MissingComponent
+from diffusion.library import ModelLibrary
+from diffusion.loaded import LoadedClip, LoadedUnet, LoadedVae
+from diffusion.preview import latent_rgb
+from diffusion.sampling.discrete import DiscreteSchedule
+from diffusion.text.tokenizer import ClipTokenizer
+from diffusion.values import ClipRef, FileRef, ModelRef, VaeRef
+
+Loaded = LoadedUnet | LoadedClip | LoadedVae
+L = TypeVar("L", LoadedUnet, LoadedClip, LoadedVae)
+
+
+@dataclass(slots=True)
+class LoadCounts:
+    """How often each kind of component was read from its file."""
+
+    unet: int = 0
+    clip: int = 0
+    vae: int = 0
+
+
+@dataclass(slots=True)
+class _Slot:
+    component: Loaded
+    size: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.size = self.component.bytes
+
+
+class Residency:
+    """The loaded models of one device. Not for use from several threads at once.
+
+    `budget` is the bytes of weights to keep; by default half of the memory of the CPU's machine, or 80 % of a GPU's. One
+    component larger than that is still loaded, alone.
+    """
+
+    def __init__(
+        self, library: ModelLibrary, device: str = "auto", precision: str = "auto", *, budget: int | None = None
+    ) -> None:
+        self.library = library
+        self.placement: Placement = place(device, precision)
+        total = memory_of(self.placement.device)
+        self.budget = budget if budget is not None else int(total * (0.8 if self.device.type == "cuda" else 0.5))
+        self.loads = LoadCounts()
+        self._slots: OrderedDict[object, _Slot] = OrderedDict()
+        self._tokenizer = ClipTokenizer()
+
+    @property
+    def device(self) -> torch.device:
+        return self.placement.device
+
+    @property
+    def resident_bytes(self) -> int:
+        return sum(slot.size for slot in self._slots.values())
+
+    def unet(self, ref: ModelRef) -> LoadedUnet:
+        """The U-Net of a reference. Raises MissingComponent when the file has none."""
+
+        def load() -> LoadedUnet:
+            self.loads.unet += 1
+            with _open(ref.file) as file:
+                found = detect_file(file, ref.config)
+                if found.unet is None:
+                    raise _lacks(ref.file, "U-Net", found)
+                dtype = self.placement.unet
+                return LoadedUnet(
+                    module=build_unet(found.unet, file, self.device, dtype, use_ema=ref.use_ema),
+                    config=found.unet,
+                    sampling=DiscreteSchedule.scaled_linear(
+                        found.schedule.linear_start, found.schedule.linear_end, found.schedule.timesteps
+                    ),
+                    prediction=found.prediction,
+                    latent_scale=found.vae.scale if found.vae is not None else 0.18215,
+                    latent_rgb=latent_rgb(file.metadata, found.unet.out_channels),
+                    device=self.device,
+                    dtype=dtype,
+                )
+
+        return self._get(ref, load, LoadedUnet)
+
+    def clip(self, ref: ClipRef) -> LoadedClip:
+        """The text encoder of a reference. References that differ only in `stop_at_layer` share its weights."""
+        file_ref = ref.files[0]
+
+        def load() -> LoadedClip:
+            self.loads.clip += 1
+            with _open(file_ref) as file:
+                found = detect_file(file, ref.config)
+                if found.clip is None:
+                    raise _lacks(file_ref, "text encoder", found)
+                module = build_clip(found.clip, file, self.device, self.placement.clip)
+                return LoadedClip(module, found.clip, self._tokenizer, self.device)
+
+        loaded = self._get(replace(ref, stop_at_layer=None), load, LoadedClip)
+        return replace(loaded, stop_at_layer=ref.stop_at_layer)
+
+    def vae(self, ref: VaeRef) -> LoadedVae:
+        """The autoencoder of a reference."""
+
+        def load() -> LoadedVae:
+            self.loads.vae += 1
+            with _open(ref.file) as file:
+                found = detect_file(file, ref.config)
+                if found.vae is None:
+                    raise _lacks(ref.file, "VAE", found)
+                dtype = self.placement.vae
+                return LoadedVae(build_vae(found.vae, file, self.device, dtype), found.vae, self.device, dtype)
+
+        return self._get(ref, load, LoadedVae)
+
+    def describe(self, file: FileRef, config: FileRef | None) -> Architecture:
+        """What a file holds, from its header alone."""
+        with _open(file) as opened:
+            return detect_file(opened, config)
+
+    def free(self) -> None:
+        """Forget every loaded model and hand its memory back."""
+        self._slots.clear()
+        self._collect()
+
+    def _get(self, key: object, load: Callable[[], L], kind: type[L]) -> L:
+        slot = self._slots.get(key)
+        if slot is None:
+            try:
+                component = load()
+            except torch.OutOfMemoryError:
+                self.free()
+                component = load()
+            slot = self._slots[key] = _Slot(component)
+        self._slots.move_to_end(key)
+        self._shrink()
+        component = slot.component
+        assert isinstance(component, kind)
+        return component
+
+    def _shrink(self) -> None:
+        dropped = False
+        while len(self._slots) > 1 and self.resident_bytes > self.budget:
+            self._slots.popitem(last=False)
+            dropped = True
+        if dropped:
+            self._collect()
+
+    def _collect(self) -> None:
+        gc.collect()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def _open(file: FileRef) -> CheckpointFile:
+    return open_checkpoint(Path(file.path))
+
+
+def _lacks(file: FileRef, part: str, found: Architecture) -> MissingComponent:
+    there = [
+        name
+        for name, config in (("a U-Net", found.unet), ("a text encoder", found.clip), ("a VAE", found.vae))
+        if config is not None
+    ]
+    return MissingComponent(
+        f"{file.name} holds no {part}, only {' and '.join(there)}.", hint="Load that part from another file."
+    )

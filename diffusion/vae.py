@@ -1,0 +1,74 @@
+"""Between pictures and latents: the autoencoder's two directions."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from diffusion.errors import BadImage, BadLatent
+from diffusion.values import Latent
+
+_PIXELS_AT_ONCE = 1024 * 1024
+
+
+class Autoencoder(Protocol):
+    """An autoencoder as it is needed here. Pictures are float32 [B, 3, H, W] in −1..1, on the CPU."""
+
+    @property
+    def downscale(self) -> int: ...
+
+    @property
+    def latent_channels(self) -> int: ...
+
+    def encode_pixels(self, pixels: Tensor) -> Tensor:
+        """→ the mean of the latent's distribution, float32 [B, C, H/8, W/8]."""
+        ...
+
+    def decode_latent(self, latent: Tensor) -> Tensor: ...
+
+
+@torch.inference_mode()
+def encode(vae: Autoencoder, image: Tensor) -> Latent:
+    """IMAGE [B, H, W, C] → latent of its first three channels. A side that is no multiple of 8 is cropped evenly.
+
+    The latent is the mean of the encoder's distribution, not a draw from it, so that encoding is repeatable.
+    Raises BadImage when the picture is no IMAGE, or smaller than one latent cell.
+    """
+    if image.ndim != 4 or image.shape[-1] < 3:
+        raise BadImage(f"An image of the shape {list(image.shape)} cannot be encoded; [B, H, W, 3] is needed.", input="pixels")
+    image = _crop(image[..., :3], vae.downscale)
+    pixels = image.movedim(-1, 1).float() * 2 - 1
+    parts = [vae.encode_pixels(part) for part in pixels.split(_batch(image.shape[1] * image.shape[2]))]
+    return Latent(torch.cat(parts).clone())
+
+
+@torch.inference_mode()
+def decode(vae: Autoencoder, latent: Latent) -> Tensor:
+    """Latent → IMAGE float32 [B, H, W, 3], clamped to 0..1. Raises BadLatent when its channels are not the VAE's."""
+    samples = latent.samples
+    if samples.ndim != 4 or samples.shape[1] != vae.latent_channels:
+        raise BadLatent(
+            f"A latent of the shape {list(samples.shape)} cannot be decoded by a VAE of {vae.latent_channels} channels.",
+            hint="Use the VAE of the model that made the latent.",
+            input="samples",
+        )
+    pixels = samples.shape[2] * samples.shape[3] * vae.downscale**2
+    parts = [((vae.decode_latent(part) + 1) / 2).clamp(0, 1) for part in samples.float().split(_batch(pixels))]
+    return torch.cat(parts).movedim(1, -1).clone(memory_format=torch.contiguous_format)
+
+
+def _crop(image: Tensor, cell: int) -> Tensor:
+    height, width = image.shape[1] // cell * cell, image.shape[2] // cell * cell
+    if not height or not width:
+        raise BadImage(
+            f"The image is {image.shape[2]}×{image.shape[1]} pixels; at least {cell}×{cell} are needed.", input="pixels"
+        )
+    top, left = (image.shape[1] - height) // 2, (image.shape[2] - width) // 2
+    return image[:, top : top + height, left : left + width]
+
+
+def _batch(pixels: int) -> int:
+    """How many pictures of that size go through at once."""
+    return max(1, _PIXELS_AT_ONCE // pixels)
