@@ -70,3 +70,24 @@ OnStep = Callable[[StepInfo], None]
 
 Check = Callable[[], None]
 """Called before each model evaluation; may raise to stop the job."""
+
+
+class Denoise(Protocol):
+    """The model as a sampler sees it: the expected clean latent for `x` at noise level `sigma`."""
+
+    def __call__(self, x: Tensor, sigma: float) -> Tensor: ...
+
+
+class GuidedDenoise(Denoise, Protocol):
+    """A `Denoise` that can also tell the negative prompt's part, which the CFG++ samplers step along."""
+
+    def with_unconditional(self, x: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
+        """Return the guided clean latent and the one for the negative prompt alone (never skipped)."""
+        ...
+
+
+Noise = Callable[[float, float], "Tensor"]
+"""Standard normal noise in the shape of the latent, for the step from one sigma to another."""
+
+Report = Callable[[int, float, "Tensor"], None]
+"""Called by a sampler when a step is done, with its index from 0, its sigma, and the clean latent it had."""

@@ -1,0 +1,59 @@
+"""The noise levels that a model was trained on, and the way between noise level and timestep."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+class DiscreteSchedule:
+    """The noise levels of a variance-preserving diffusion with discrete timesteps.
+
+    With x_t = sqrt(a) x_0 + sqrt(1 - a) n, `sigmas[t]` is sqrt((1 - a) / a): the noise level after dividing x_t by
+    sqrt(a), which is the form that the samplers work in (Karras et al. 2022, appendix B).
+    """
+
+    def __init__(self, sigmas: Tensor) -> None:
+        """`sigmas`: rising positive noise levels, one per timestep; kept as float32 on the CPU."""
+        self.sigmas = sigmas.detach().to("cpu", torch.float32)
+        self.log_sigmas = self.sigmas.log()
+        self.sigma_min = float(self.sigmas[0])
+        self.sigma_max = float(self.sigmas[-1])
+
+    @classmethod
+    def from_betas(cls, betas: Tensor) -> DiscreteSchedule:
+        """From the variances added at each timestep (Ho et al. 2020)."""
+        kept = torch.cumprod(1.0 - betas.double(), dim=0)
+        return cls(((1.0 - kept) / kept).sqrt())
+
+    @classmethod
+    def scaled_linear(cls, start: float = 0.00085, end: float = 0.012, count: int = 1000) -> DiscreteSchedule:
+        """Betas whose square roots are evenly spaced: the latent diffusion models, Stable Diffusion 1, 2 and XL."""
+        return cls.from_betas(torch.linspace(start**0.5, end**0.5, count, dtype=torch.float64) ** 2)
+
+    def __len__(self) -> int:
+        return len(self.sigmas)
+
+    def timestep(self, sigma: float) -> int:
+        """The timestep whose noise level is nearest to `sigma` on a logarithmic scale."""
+        log_sigma = torch.tensor(sigma, dtype=torch.float32).log()
+        return int((self.log_sigmas - log_sigma).abs().argmin())
+
+    def sigma(self, timestep: Tensor) -> Tensor:
+        """Noise levels at (fractional) timesteps, interpolated in log sigma; float32, in the shape of `timestep`."""
+        timestep = timestep.to("cpu", torch.float32).clamp(0, len(self) - 1)
+        below = timestep.floor().long()
+        above = timestep.ceil().long()
+        part = timestep.frac()
+        return ((1 - part) * self.log_sigmas[below] + part * self.log_sigmas[above]).exp()
+
+    def percent_to_sigma(self, percent: float) -> float:
+        """The noise level when `percent` (0 to 1) of the timesteps are done; infinite at 0 and zero at 1, so that a
+        range from 0 to 1 takes in every level."""
+        if percent <= 0.0:
+            return math.inf
+        if percent >= 1.0:
+            return 0.0
+        return float(self.sigma(torch.tensor((1.0 - percent) * (len(self) - 1))))

@@ -1,0 +1,49 @@
+"""Sampling inside a mask only: what lies outside is held to the original latent at every model call."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from diffusion.sampling.protocols import GuidedDenoise
+
+
+def fit_mask(mask: Tensor, shape: torch.Size) -> Tensor:
+    """A mask `[H,W]`, `[B,H,W]` or `[B,1,H,W]` as `[B,1,h,w]` for latents of `shape`: resized bilinearly, and repeated or cut
+    to the batch."""
+    mask = mask.detach().float().reshape(-1, 1, *mask.shape[-2:])
+    if mask.shape[-2:] != shape[-2:]:
+        mask = torch.nn.functional.interpolate(mask, size=tuple(shape[-2:]), mode="bilinear")
+    return repeat_to(mask, shape[0])
+
+
+def repeat_to(tensor: Tensor, count: int) -> Tensor:
+    """`tensor` with `count` items in its first dimension: repeated in turn, or cut."""
+    if tensor.shape[0] == count:
+        return tensor
+    times = -(-count // tensor.shape[0])
+    return tensor.repeat(times, *[1] * (tensor.dim() - 1))[:count]
+
+
+class MaskedDenoise:
+    """A `GuidedDenoise` that sees the original latent, noised to the present sigma, where the mask is 0, and gives it
+    back there. `mask` is 1 where to sample; partial values mix."""
+
+    def __init__(self, inner: GuidedDenoise, mask: Tensor, original: Tensor, noise: Tensor) -> None:
+        self._inner = inner
+        self._mask = mask
+        self._original = original
+        self._noise = noise
+
+    def __call__(self, x: Tensor, sigma: float) -> Tensor:
+        return self._restore(self._inner(self._hold(x, sigma), sigma))
+
+    def with_unconditional(self, x: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
+        denoised, unconditional = self._inner.with_unconditional(self._hold(x, sigma), sigma)
+        return self._restore(denoised), unconditional
+
+    def _hold(self, x: Tensor, sigma: float) -> Tensor:
+        return torch.lerp(torch.add(self._original, self._noise, alpha=sigma), x, self._mask)
+
+    def _restore(self, denoised: Tensor) -> Tensor:
+        return torch.lerp(self._original, denoised, self._mask)

@@ -1,0 +1,125 @@
+"""SDE forms of DPM-Solver++ (Lu et al. 2022b, section 5): Brownian noise enters during each step.
+
+`eta` scales the noise: 0 gives the ODE, 1 the reverse-time SDE of DDPM. Time is half-log-SNR, -ln sigma.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from diffusion.sampling.euler import ancestral_step, euler_step
+from diffusion.sampling.protocols import Denoise, Noise, Report
+
+
+def dpmpp_sde(
+    denoise: Denoise,
+    x: Tensor,
+    sigmas: Sequence[float],
+    *,
+    noise: Noise,
+    report: Report,
+    eta: float = 1.0,
+    s_noise: float = 1.0,
+    r: float = 0.5,
+) -> Tensor:
+    """Second-order single steps with the inner point a part `r` of the way; noise both on the way and at the end."""
+    for i in range(len(sigmas) - 1):
+        sigma, sigma_next = sigmas[i], sigmas[i + 1]
+        denoised = denoise(x, sigma)
+        if sigma_next > 0.0:
+            middle = sigma ** (1 - r) * sigma_next**r
+            down, up = ancestral_step(sigma, middle, eta)
+            inner = euler_step(x, denoised, sigma, down)
+            if up > 0.0:
+                inner = torch.add(inner, noise(sigma, middle), alpha=up * s_noise)
+            target = torch.lerp(denoised, denoise(inner, middle), 1 / (2 * r))
+            down, up = ancestral_step(sigma, sigma_next, eta)
+            x = euler_step(x, target, sigma, down)
+            if up > 0.0:
+                x = torch.add(x, noise(sigma, sigma_next), alpha=up * s_noise)
+        else:
+            x = denoised
+        report(i, sigma, denoised)
+    return x
+
+
+def dpmpp_2m_sde(
+    denoise: Denoise,
+    x: Tensor,
+    sigmas: Sequence[float],
+    *,
+    noise: Noise,
+    report: Report,
+    eta: float = 1.0,
+    s_noise: float = 1.0,
+    solver_type: Literal["midpoint", "heun"] = "midpoint",
+) -> Tensor:
+    """Second-order multistep; `solver_type` says how the slope of the clean latent is integrated over the step."""
+    last: Tensor | None = None
+    for i in range(len(sigmas) - 1):
+        denoised = denoise(x, sigmas[i])
+        if sigmas[i + 1] > 0.0:
+            h = math.log(sigmas[i] / sigmas[i + 1])
+            x_new = _first_order(x, denoised, h, eta)
+            if last is not None:
+                ratio = h / math.log(sigmas[i - 1] / sigmas[i])
+                gone = -math.expm1(-h * (1 + eta))
+                weight = gone / 2 if solver_type == "midpoint" else 1 - gone / (h * (1 + eta))
+                x_new = torch.add(x_new, denoised - last, alpha=weight * ratio)
+            x = _add_noise(x_new, noise, sigmas[i], sigmas[i + 1], eta, s_noise)
+        else:
+            x = denoised
+        last = denoised
+        report(i, sigmas[i], denoised)
+    return x
+
+
+def dpmpp_3m_sde(
+    denoise: Denoise,
+    x: Tensor,
+    sigmas: Sequence[float],
+    *,
+    noise: Noise,
+    report: Report,
+    eta: float = 1.0,
+    s_noise: float = 1.0,
+) -> Tensor:
+    """Third-order multistep: divided differences of the last three clean latents, each weighted by its phi function."""
+    history: list[tuple[Tensor, float]] = []
+    for i in range(len(sigmas) - 1):
+        denoised = denoise(x, sigmas[i])
+        if sigmas[i + 1] > 0.0:
+            h = math.log(sigmas[i] / sigmas[i + 1])
+            h_eta = h * (1 + eta)
+            x_new = _first_order(x, denoised, h, eta)
+            phi_2 = math.expm1(-h_eta) / h_eta + 1
+            if history:
+                last, h_1 = history[-1]
+                slope = (denoised - last) * (h / h_1)
+                if len(history) > 1:
+                    before, h_2 = history[-2]
+                    bend = (slope - (last - before) * (h / h_2)) * (h / (h_1 + h_2))
+                    slope = torch.add(slope, bend, alpha=h_1 / h)
+                    x_new = torch.add(x_new, bend, alpha=0.5 - phi_2 / h_eta)
+                x_new = torch.add(x_new, slope, alpha=phi_2)
+            x = _add_noise(x_new, noise, sigmas[i], sigmas[i + 1], eta, s_noise)
+            history = [*history[-1:], (denoised, h)]
+        else:
+            x = denoised
+        report(i, sigmas[i], denoised)
+    return x
+
+
+def _first_order(x: Tensor, denoised: Tensor, h: float, eta: float) -> Tensor:
+    return torch.lerp(denoised, x, math.exp(-h * (1 + eta)))
+
+
+def _add_noise(x: Tensor, noise: Noise, sigma: float, sigma_next: float, eta: float, s_noise: float) -> Tensor:
+    """The noise that the SDE has gathered at the end of the step; its variance is sigma'² (1 - (sigma'/sigma)^(2 eta))."""
+    amount = sigma_next * math.sqrt(-math.expm1(-2 * eta * math.log(sigma / sigma_next))) * s_noise
+    return torch.add(x, noise(sigma, sigma_next), alpha=amount) if amount > 0.0 else x
