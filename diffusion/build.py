@@ -1,12 +1,12 @@
 """Builds the modules of diffusers and transformers and gives them a file's weights.
 
-A module is made on the meta device, so nothing is initialised only to be overwritten, and each tensor is converted once,
-on its way from the file's memory map to the device.
+A module is made on the meta device, so nothing is initialised only to be overwritten, and each tensor is converted
+once, on its way from the file's memory map to the device.
 """
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -40,7 +40,7 @@ def build_unet(
             layers_per_block=config.layers_per_level,
             transformer_layers_per_block=config.transformer_depth,
             cross_attention_dim=config.context_dim,
-            attention_head_dim=config.heads,
+            attention_head_dim=cast("tuple[int]", config.heads),
             use_linear_projection=config.linear_projection,
             norm_num_groups=config.norm_groups,
         )
@@ -63,13 +63,16 @@ def build_unet(
 def build_vae(config: VaeConfig, file: CheckpointFile, device: torch.device, dtype: torch.dtype) -> AutoencoderKL:
     """The autoencoder of a file."""
     levels = len(config.channels)
+    shape: dict[str, Any] = {
+        "down_block_types": ("DownEncoderBlock2D",) * levels,
+        "up_block_types": ("UpDecoderBlock2D",) * levels,
+        "block_out_channels": config.channels,
+    }
     with torch.device("meta"):
         module = AutoencoderKL(
             in_channels=config.in_channels,
             out_channels=config.in_channels,
-            down_block_types=("DownEncoderBlock2D",) * levels,
-            up_block_types=("UpDecoderBlock2D",) * levels,
-            block_out_channels=config.channels,
+            **shape,
             layers_per_block=config.layers_per_level,
             latent_channels=config.latent_channels,
             norm_num_groups=config.norm_groups,
@@ -120,7 +123,7 @@ def _fill(module: M, file: CheckpointFile, source: NameMap, device: torch.device
 
 
 def _fitted(file: CheckpointFile, name: str, wanted: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """The stored tensor in the shape, type and place the module wants; a 1×1 convolution may serve as a linear layer."""
+    """The stored tensor in the shape, type and place the module wants; a 1×1 convolution may be a linear layer."""
     stored = file.tensor(name)
     if stored.shape != wanted.shape:
         squeezed = stored.shape[:2] == wanted.shape and stored.shape[2:] == (1, 1)

@@ -1,7 +1,7 @@
 """Opens a weight file without trusting it: what it is comes from its first bytes, never from its name.
 
 A safetensors header is checked against the file's size before anything is mapped; a pickle is read with torch's
-`weights_only` loader and nothing else, so opening a file runs no code from it. Tensors are read lazily from a memory map.
+`weights_only` loader and nothing else, so opening a file runs no code from it. Tensors are read lazily from a map.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Tells what a checkpoint holds from the names and shapes of its tensors, never from its file name.
 
-The Stable Diffusion 1 family is recognised at any width and depth: the real model and a reduced one differ only in numbers.
+The Stable Diffusion 1 family is recognised at any width and depth: the real model and a reduced one differ only in
+numbers.
 """
 
 from __future__ import annotations

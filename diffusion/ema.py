@@ -1,7 +1,7 @@
 """Averaged (EMA) weights: trainers store a second copy of the U-Net under names with their dots removed.
 
-`model_ema.diffusion_modelinput_blocks00weight` is the average of `model.diffusion_model.input_blocks.0.0.weight`. When a
-file holds both, the plain names say which flattened name is whose; when it holds only the averages, the dots are put
+`model_ema.diffusion_modelinput_blocks00weight` is the average of `model.diffusion_model.input_blocks.0.0.weight`. When
+a file holds both, the plain names say which flattened name is whose; when it holds only the averages, the dots are put
 back by the grammar of U-Net names.
 """
 

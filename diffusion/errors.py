@@ -1,6 +1,7 @@
 """The errors of this package: each says what is wrong, where, and what to do about it.
 
-`code` is stable and machine-readable; `input` names the node input to blame when it is known; `hint` is the remedy.
+`code` is stable and machine-readable; `input` names the node input to blame when it is known; `hint` is the remedy,
+in a sentence that follows the message.
 """
 
 from __future__ import annotations
@@ -9,15 +10,14 @@ from typing import ClassVar
 
 
 class DiffusionError(Exception):
-    """Something a person can put right. `str(error)` is a sentence, with the remedy at its end."""
+    """Something a person can put right. `str(error)` says what is wrong."""
 
     default_code: ClassVar[str] = "diffusion_error"
 
     def __init__(
         self, message: str, *, input: str | None = None, code: str | None = None, hint: str | None = None
     ) -> None:
-        super().__init__(f"{message} {hint}" if hint else message)
-        self.message = message
+        super().__init__(message)
         self.input = input
         self.code = code or self.default_code
         self.hint = hint

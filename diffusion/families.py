@@ -39,13 +39,26 @@ def _input_channels(count: int) -> Callable[[Shapes], bool]:
 
 
 RECOGNISED: tuple[Recognised, ...] = (
-    Recognised("a LoRA", _has("lora_up.weight", "lora_A.weight", "lora_B.weight", "hada_w1_a", "lokr_w1"), "Put it into models/loras."),
-    Recognised("a ControlNet", _has("control_model.", "zero_convs.", "controlnet_cond_embedding"), "Put it into models/controlnet."),
-    Recognised("a textual-inversion embedding", _has("emb_params", "string_to_param"), "Put it into models/embeddings."),
+    Recognised(
+        "a LoRA",
+        _has("lora_up.weight", "lora_A.weight", "lora_B.weight", "hada_w1_a", "lokr_w1"),
+        "Put it into models/loras.",
+    ),
+    Recognised(
+        "a ControlNet",
+        _has("control_model.", "zero_convs.", "controlnet_cond_embedding"),
+        "Put it into models/controlnet.",
+    ),
+    Recognised(
+        "a textual-inversion embedding", _has("emb_params", "string_to_param"), "Put it into models/embeddings."
+    ),
     Recognised("FLUX", _has("double_blocks.", "single_transformer_blocks.")),
     Recognised("Stable Diffusion 3", _has("joint_blocks.")),
     Recognised("Stable Cascade", _has("effnet_mapper", "clip_txt_pooled_mapper")),
-    Recognised("SDXL refiner", lambda shapes: f"{_UNET}label_emb.0.0.weight" in shapes and not _starts("conditioner.embedders.1.")(shapes)),
+    Recognised(
+        "SDXL refiner",
+        lambda shapes: f"{_UNET}label_emb.0.0.weight" in shapes and not _starts("conditioner.embedders.1.")(shapes),
+    ),
     Recognised("SDXL", _starts("conditioner.embedders.", f"{_UNET}label_emb.0.0")),
     Recognised("the Stable Diffusion x4 upscaler", _starts(f"{_UNET}label_emb.weight")),
     Recognised("Stable Diffusion 2.x", _starts("cond_stage_model.model.")),

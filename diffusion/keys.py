@@ -1,7 +1,7 @@
 """Maps the parameter names of the modules that run a model to the names in its original single file.
 
-The original latent-diffusion layout numbers blocks in one sequence and names layers by position; diffusers' modules nest
-them by resolution. The maps are generated from the architecture, so they hold at every width and depth.
+The original latent-diffusion layout numbers blocks in one sequence and names layers by position; diffusers' modules
+nest them by resolution. The maps are generated from the architecture, so they hold at every width and depth.
 """
 
 from __future__ import annotations
@@ -87,7 +87,9 @@ def vae_names(config: VaeConfig) -> NameMap:
     for level in range(levels):
         up = levels - 1 - level
         for layer in range(config.layers_per_level + 1):
-            prefixes |= _vae_resnet(f"encoder.down_blocks.{level}.resnets.{layer}", f"encoder.down.{level}.block.{layer}")
+            prefixes |= _vae_resnet(
+                f"encoder.down_blocks.{level}.resnets.{layer}", f"encoder.down.{level}.block.{layer}"
+            )
             prefixes |= _vae_resnet(f"decoder.up_blocks.{up}.resnets.{layer}", f"decoder.up.{level}.block.{layer}")
         prefixes[f"encoder.down_blocks.{level}.downsamplers.0.conv"] = f"encoder.down.{level}.downsample.conv"
         prefixes[f"decoder.up_blocks.{up}.upsamplers.0.conv"] = f"decoder.up.{level}.upsample.conv"

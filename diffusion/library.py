@@ -18,13 +18,14 @@ from diffusion.errors import UnknownModel
 from diffusion.values import FileRef
 
 _WEIGHTS = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin")
+_CONFIG_ENDINGS = (".yaml", ".yml")
 
 KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "checkpoints": _WEIGHTS,
         "clip": _WEIGHTS,
         "clip_vision": _WEIGHTS,
-        "configs": (".yaml", ".yml"),
+        "configs": _CONFIG_ENDINGS,
         "controlnet": _WEIGHTS,
         "diffusion_models": _WEIGHTS,
         "embeddings": _WEIGHTS,
@@ -54,8 +55,10 @@ class ModelLibrary:
 
     def __init__(self, models_dir: Path, extra: Mapping[str, Sequence[Path]] | None = None) -> None:
         self.models_dir = models_dir
-        self._folders = {
-            kind: (models_dir / kind, *((extra or {}).get(kind, ()))) for kind in sorted({*KINDS, *(extra or {})})
+        further = dict(extra or {})
+        self._folders: dict[str, tuple[Path, ...]] = {
+            kind: (models_dir / kind, *further.get(kind, ()))
+            for kind in sorted([*KINDS, *(further.keys() - KINDS.keys())])
         }
         self._content_ids: dict[tuple[str, int, int], str] = {}
 
@@ -75,26 +78,31 @@ class ModelLibrary:
         return tuple(sorted(found.values(), key=lambda entry: entry.name.lower()))
 
     def resolve(self, kind: str, name: str) -> FileRef:
-        """The file of that name. Raises UnknownModel, with the nearest names, when there is none."""
+        """The file of that name; its content id takes in its sidecar's.
+
+        Raises UnknownModel, with the nearest names, when there is none."""
         path = self._find(kind, name)
         if path is None:
             raise UnknownModel(
                 f"There is no file {name!r} in models/{kind}.",
                 hint=self._nearest(kind, name),
             )
-        return FileRef(kind, name, str(path), self.content_id(path))
+        content_id = self.content_id(path)
+        config = _beside(path)
+        if config is not None:
+            content_id += "+" + self.content_id(config)
+        return FileRef(kind, name, str(path), content_id)
 
     def exists(self, kind: str, name: str) -> bool:
         return self._find(kind, name) is not None
 
     def sidecar(self, file: FileRef) -> FileRef | None:
         """The config that lies beside a file: the same stem, ending in .yaml or .yml."""
-        for ending in (".yaml", ".yml"):
-            path = Path(file.path).with_suffix(ending)
-            if path.is_file():
-                name = str(PurePosixPath(file.name).with_suffix(ending))
-                return FileRef(file.kind, name, str(path), self.content_id(path))
-        return None
+        path = _beside(Path(file.path))
+        if path is None:
+            return None
+        name = str(PurePosixPath(file.name).with_suffix(path.suffix))
+        return FileRef(file.kind, name, str(path), self.content_id(path))
 
     def content_id(self, path: Path) -> str:
         """A digest that changes when the file does. Files up to 64 MiB are read whole; of larger ones, 256 evenly
@@ -107,7 +115,7 @@ class ModelLibrary:
 
     def _folders_of(self, kind: str) -> tuple[Path, ...]:
         if kind not in self._folders:
-            raise UnknownModel(f"There is no kind of model called {kind!r}.", hint=f"Kinds: {', '.join(self._folders)}.")
+            raise UnknownModel(f"There is no kind of model called {kind!r}.", hint=f"Kinds: {', '.join(self.kinds())}.")
         return self._folders[kind]
 
     def _find(self, kind: str, name: str) -> Path | None:
@@ -131,6 +139,12 @@ class ModelLibrary:
             return f"That folder is empty: put a file into {self._folders[kind][0]}."
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.4) or names[:3]
         return f"The nearest are: {', '.join(near)}."
+
+
+def _beside(path: Path) -> Path | None:
+    if path.suffix in _CONFIG_ENDINGS:
+        return None
+    return next((each for ending in _CONFIG_ENDINGS if (each := path.with_suffix(ending)).is_file()), None)
 
 
 def _is_inside(name: str) -> bool:

@@ -7,6 +7,7 @@ device as its protocol says, and computes in the type it was loaded in.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -44,8 +45,11 @@ class LoadedUnet:
 
     @torch.inference_mode()
     def predict(self, x: Tensor, timestep: Tensor, context: Tensor, pooled: Tensor | None = None) -> Tensor:
-        """One forward pass: x float32 [B, C, h, w], timestep [B], context [B, T, D] → float32 [B, C, h, w]. This family
-        has no use for `pooled`."""
+        """One forward pass: x float32 [B, C, h, w], timestep [B], context [B, T, D] → float32 [B, C, h, w].
+
+        `pooled` is for families whose U-Net reads it; this one does not.
+        """
+        del pooled
         if context.shape[-1] != self.config.context_dim:
             raise BadPrompt(
                 f"The prompt's embedding is {context.shape[-1]} wide and the model reads {self.config.context_dim}.",
@@ -126,7 +130,8 @@ class LoadedVae:
     @torch.inference_mode()
     def decode_latent(self, latent: Tensor) -> Tensor:
         """float32 [B, C, h, w] → float32 [B, 3, H, W] around −1..1 on the CPU."""
-        return self.module.decode(latent.to(self.device, self.dtype), return_dict=False)[0].float().cpu()
+        scaled = cast("torch.FloatTensor", latent.to(self.device, self.dtype))
+        return self.module.decode(scaled, return_dict=False)[0].float().cpu()
 
 
 def _bytes(module: nn.Module) -> int:

@@ -1,7 +1,7 @@
 """Names that old checkpoints mention beside their weights, mapped to stand-ins that can do nothing.
 
-The first public Stable Diffusion files carry the state of the trainer that made them: callbacks of PyTorch Lightning and
-NumPy scalars. The `weights_only` loader refuses names it does not know, so these few are given inert meanings.
+The first public Stable Diffusion files carry the state of the trainer that made them: callbacks of PyTorch Lightning
+and NumPy scalars. The `weights_only` loader refuses names it does not know, so these few are given inert meanings.
 """
 
 from __future__ import annotations

@@ -53,8 +53,8 @@ class _Slot:
 class Residency:
     """The loaded models of one device. Not for use from several threads at once.
 
-    `budget` is the bytes of weights to keep; by default half of the memory of the CPU's machine, or 80 % of a GPU's. One
-    component larger than that is still loaded, alone.
+    `budget` is the bytes of weights to keep; by default half of the memory of the CPU's machine, or 80 % of a GPU's.
+    One component larger than that is still loaded, alone.
     """
 
     def __init__(

@@ -1,13 +1,13 @@
 """Reads the LDM config (.yaml) that lies beside a checkpoint, for what shapes cannot tell.
 
-Shapes give every width and depth; a config adds head counts, norm groups, the noise schedule and the prediction type, in
-the format that CompVis's latent-diffusion files came with. Where both speak, they must agree.
+Shapes give every width and depth; a config adds head counts, norm groups, the noise schedule and the prediction type,
+in the format that CompVis's latent-diffusion files came with. Where both speak, they must agree.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,7 +24,7 @@ class Sidecar:
     """What a config says; None where it says nothing."""
 
     name: str
-    schedule: ScheduleConfig = ScheduleConfig()
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     prediction: Prediction | None = None
     scale: float | None = None
     model_channels: int | None = None

@@ -37,7 +37,9 @@ def encode(vae: Autoencoder, image: Tensor) -> Latent:
     Raises BadImage when the picture is no IMAGE, or smaller than one latent cell.
     """
     if image.ndim != 4 or image.shape[-1] < 3:
-        raise BadImage(f"An image of the shape {list(image.shape)} cannot be encoded; [B, H, W, 3] is needed.", input="pixels")
+        raise BadImage(
+            f"An image of the shape {list(image.shape)} cannot be encoded; [B, H, W, 3] is needed.", input="pixels"
+        )
     image = _crop(image[..., :3], vae.downscale)
     pixels = image.movedim(-1, 1).float() * 2 - 1
     parts = [vae.encode_pixels(part) for part in pixels.split(_batch(image.shape[1] * image.shape[2]))]
@@ -50,13 +52,20 @@ def decode(vae: Autoencoder, latent: Latent) -> Tensor:
     samples = latent.samples
     if samples.ndim != 4 or samples.shape[1] != vae.latent_channels:
         raise BadLatent(
-            f"A latent of the shape {list(samples.shape)} cannot be decoded by a VAE of {vae.latent_channels} channels.",
+            f"A latent of the shape {list(samples.shape)} cannot be decoded: the VAE has {vae.latent_channels} channels.",
             hint="Use the VAE of the model that made the latent.",
             input="samples",
         )
     pixels = samples.shape[2] * samples.shape[3] * vae.downscale**2
     parts = [((vae.decode_latent(part) + 1) / 2).clamp(0, 1) for part in samples.float().split(_batch(pixels))]
-    return torch.cat(parts).movedim(1, -1).clone(memory_format=torch.contiguous_format)
+    image = torch.cat(parts).movedim(1, -1).clone(memory_format=torch.contiguous_format)
+    if not bool(torch.isfinite(image).all()):
+        raise BadLatent(
+            "The decoded picture holds values that are no numbers.",
+            hint="Start the program with --precision fp32; if that changes nothing, the checkpoint is damaged.",
+            code="not_finite",
+        )
+    return image
 
 
 def _crop(image: Tensor, cell: int) -> Tensor:

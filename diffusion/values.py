@@ -1,8 +1,8 @@
 """The values that travel between nodes: frozen, small, and free of live modules.
 
-MODEL, CLIP and VAE are *references* (which file, which config, which patches), so a value can be keyed, stored and sent
-to another machine; `residency` turns a reference into weights. IMAGE is a float32 tensor [B, H, W, C] in 0..1 and MASK a
-float32 tensor [B, H, W]; they need no class of their own. Importing this module loads no torch.
+MODEL, CLIP and VAE are *references* (which file, which config, which patches), so a value can be keyed, stored and
+sent to another machine; `residency` turns a reference into weights. IMAGE is a float32 tensor [B, H, W, C] in 0..1 and
+MASK a float32 tensor [B, H, W]; they need no class of their own. Importing this module loads no torch.
 """
 
 from __future__ import annotations

@@ -19,9 +19,7 @@ from diffusion.errors import DiffusionError
 _FILE = "bpe_simple_vocab_16e6.txt.gz"
 _MERGES = 48_894
 _WORD_END = "</w>"
-_WORDS = (
-    r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
-)
+_WORDS = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
 
 class ClipTokenizer:

@@ -20,7 +20,9 @@ from diffusion.sampling.protocols import Prediction
 from diffusion.sampling.schedules import schedule
 from diffusion.values import CondEntry, Conditioning, Latent
 
-RECORDINGS = Path(os.environ.get("LATENTGRAPH_REFERENCE_SAMPLERS") or Path(__file__).parent / "data/samplers.safetensors")
+RECORDINGS = Path(
+    os.environ.get("LATENTGRAPH_REFERENCE_SAMPLERS") or Path(__file__).parent / "data/samplers.safetensors"
+)
 LEVELS = DiscreteSchedule.scaled_linear()
 
 

@@ -1,0 +1,52 @@
+"""What a worker process lends to its jobs: the model library at once, the loaded models when first asked for.
+
+Importing this loads no torch, and neither does `create`: a worker lists its nodes before it loads anything heavy.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from diffusion.library import ModelLibrary
+
+if TYPE_CHECKING:
+    from diffusion.residency import Residency
+
+
+class WorkerResources:
+    """The models of one worker. Names of device and precision are as on the command line."""
+
+    def __init__(self, models_dir: Path, device: str, precision: str) -> None:
+        self.library = ModelLibrary(models_dir)
+        self._device = device
+        self._precision = precision
+        self._residency: Residency | None = None
+        self._making = threading.Lock()
+
+    @property
+    def residency(self) -> Residency:
+        """The loaded models; the first use loads torch and chooses the device, from whichever thread comes first.
+        Raises BadDevice."""
+        with self._making:
+            if self._residency is None:
+                from diffusion.residency import Residency
+
+                self._residency = Residency(self.library, self._device, self._precision)
+            return self._residency
+
+    @property
+    def device_class(self) -> str:
+        """What of device and precision shows in results, for cache keys: `cpu/fp32`, `cuda/fp16` …"""
+        return self.residency.placement.label
+
+    def free(self) -> None:
+        """Let go of every loaded model."""
+        if self._residency is not None:
+            self._residency.free()
+
+
+def create(models_dir: Path, device: str = "auto", precision: str = "auto") -> WorkerResources:
+    """The resources of a worker with these folders and choices."""
+    return WorkerResources(models_dir, device, precision)
