@@ -1,7 +1,10 @@
 # Short names for developers; every target sets up what it needs through run.py.
 IN = python3 run.py exec
 
-.PHONY: run setup test test-reference check format bench soak train-default
+help:
+	@grep -E '^[a-z-]+:' Makefile | cut -d: -f1 | tr '\n' ' '; echo
+
+.PHONY: help run setup test test-reference check format bench soak train-default
 
 run:
 	python3 run.py

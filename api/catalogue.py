@@ -48,7 +48,7 @@ async def list_nodes(request: web.Request) -> web.Response:
 
 def _file_names(context: Services, kind: str) -> list[str]:
     if kind == "input":
-        folder = context.folders["input"]
+        folder = context.folders.inputs
         return sorted(path.name for path in folder.iterdir() if path.suffix.lower() in PICTURES)
     return [entry.name for entry in context.models.list(kind)] if kind in context.models.kinds() else []
 

@@ -41,7 +41,7 @@ async def upload(request: web.Request) -> web.Response:
     """
     if not request.content_type.startswith("multipart/"):
         raise ApiError(400, "not_multipart", "Send the picture as multipart form data in the field `image`.")
-    folder = services(request).folders["input"]
+    folder = services(request).folders.inputs
     reader = await request.multipart()
     while (part := await reader.next()) is not None:
         if isinstance(part, BodyPartReader) and part.name == "image":
@@ -107,7 +107,7 @@ def _claim(temporary: Path, folder: Path, name: str, digest: bytes) -> str:
 
 async def list_inputs(request: web.Request) -> web.Response:
     """The input pictures, newest first."""
-    folder = services(request).folders["input"]
+    folder = services(request).folders.inputs
 
     def read() -> list[dict[str, Any]]:
         found = [path for path in folder.iterdir() if path.suffix.lower() in PICTURES and path.is_file()]
@@ -125,11 +125,11 @@ async def list_inputs(request: web.Request) -> web.Response:
 
 
 def _requested_file(request: web.Request) -> Path:
-    folder = services(request).folders.get(request.match_info["type"])
-    if folder is None:
+    kind = request.match_info["type"]
+    if kind not in ("output", "input", "temp"):
         raise ApiError(404, "unknown_type", "Files are of type output, input or temp.")
     try:
-        path = resolve_inside(folder, request.match_info["path"])
+        path = resolve_inside(services(request).folders.root(kind), request.match_info["path"])
     except OutsideFolder as error:
         raise ApiError(403, "outside_folder", f"{error}.") from error
     if not path.is_file() or path.name.startswith("."):
@@ -153,8 +153,9 @@ async def thumbnail(request: web.Request) -> web.StreamResponse:
     smallest, largest = THUMBNAIL_SIZES
     if not asked.isdecimal() or not smallest <= int(asked) <= largest:
         raise ApiError(400, "bad_size", f"`size` is a number from {smallest} to {largest}.")
+    folder = services(request).folders.cache / "thumbnails"
     try:
-        small = await asyncio.to_thread(make_thumbnail, path, services(request).thumbnails_dir, int(asked))
+        small = await asyncio.to_thread(make_thumbnail, path, folder, int(asked))
     except NotAPicture as error:
         raise ApiError(422, "not_a_picture", f"{path.name}: {error}") from error
     response = web.FileResponse(small)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
 
@@ -11,7 +11,7 @@ from api.present import outputs_with_addresses
 from api.services import services
 from executor.check import Problem
 from executor.formats import BadDocument, Document, parse_json, read_document
-from executor.jobs import EngineNotReady, InvalidWorkflow, JobFinished, UnknownJob
+from executor.jobs import EngineNotReady, InvalidWorkflow, JobFinished, QueueFull, UnknownJob
 from executor.queue import JOB_STATES, Job
 
 LIST_LIMIT = 500
@@ -38,7 +38,7 @@ def job_json(job: Job, position: int | None = None) -> dict[str, Any]:
         "finished_at": job.finished_at,
         "attempt": job.attempt,
         "position": position,
-        "error": job.error,
+        "error": None if job.error is None else dict(job.error),
         "outputs": outputs_with_addresses(job.outputs),
     }
 
@@ -49,7 +49,7 @@ async def read_workflow(request: web.Request) -> Document:
     try:
         value = parse_json(body)
         if isinstance(value, dict) and "workflow" in value and "nodes" not in value:
-            value = value["workflow"]
+            value = cast("dict[str, Any]", value)["workflow"]
         return read_document(value)
     except BadDocument as error:
         problem = error.problem
@@ -77,6 +77,8 @@ async def submit(request: web.Request) -> web.Response:
         raise refusal(list(error.problems), list(error.warnings)) from error
     except EngineNotReady as error:
         raise ApiError(503, "engine_not_ready", str(error)) from error
+    except QueueFull as error:
+        raise ApiError(429, "queue_full", str(error)) from error
     reply = {
         "id": submitted.job.id,
         "state": submitted.job.state,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from aiohttp import web
 
+from executor.folders import Folders
 from executor.jobs import JobService
 from executor.settings import Settings
 
@@ -38,15 +39,14 @@ class Models(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything a handler may use. `folders` maps a file type (output, input, temp) to its folder."""
+    """Everything a handler may use."""
 
     settings: Settings
     jobs: JobService
     models: Models
-    folders: Mapping[str, Path]
+    folders: Folders
     workflows_dir: Path
     web_dir: Path
-    thumbnails_dir: Path
 
 
 SERVICES = web.AppKey("services", Services)

@@ -229,7 +229,7 @@ def _outputs(name: str, hint: object) -> tuple[OutputSpec, ...]:
         raise DeclarationError(f"{name}: annotate what it returns, `-> None` when it returns nothing")
     if hint is None or hint is type(None):
         return ()
-    fields = getattr(hint, "_fields", None) if isinstance(hint, type) and issubclass(hint, tuple) else None
+    fields = typing.cast("tuple[str, ...] | None", getattr(hint, "_fields", None))
     if fields is None:
         return (_output(name, None, hint),)
     hints = typing.get_type_hints(hint, include_extras=True)

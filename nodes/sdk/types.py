@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from typing import Any, TypeAlias
+    from typing import Any as Any
+    from typing import TypeAlias
 
     import torch
 
