@@ -47,7 +47,7 @@ async def read_workflow(request: web.Request) -> Document:
     """The workflow in a request's body: a document, a ComfyUI prompt, or either under the key `workflow`."""
     body = await request.read()
     try:
-        value = parse_json(body)
+        value: Any = parse_json(body)
         if isinstance(value, dict) and "workflow" in value and "nodes" not in value:
             value = cast("dict[str, Any]", value)["workflow"]
         return read_document(value)
