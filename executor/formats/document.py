@@ -1,0 +1,170 @@
+"""The workflow document and the strict reading of it: what a file must be before its graph is looked at."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NoReturn, cast
+
+from executor.problems import BadDocument, JsonObject, Problem, quoted
+
+FORMAT = "latentgraph/1"
+FORMAT_NAME = re.compile(r"latentgraph/(\d{1,6})")
+MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
+MAX_NODES = 100_000
+MAX_TEXT_BYTES = 1024 * 1024
+MAX_DEPTH = 64
+
+Origin = Literal["native", "prompt"]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A workflow as it is saved: nodes by id, and what only the editor needs.
+
+    `origin` tells a native document from a bare ComfyUI API prompt. `source` is the JSON text the document was read
+    from, kept so that storing the document costs no second writing; None when there was no such text.
+    """
+
+    nodes: Mapping[str, Any]
+    groups: tuple[Any, ...] = ()
+    subgraphs: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    origin: Origin = "native"
+    source: str | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def title(self) -> str | None:
+        """The name the person gave the workflow."""
+        title = self.extra.get("title")
+        return title if isinstance(title, str) and title else None
+
+    def to_json(self) -> JsonObject:
+        """The document in the native format."""
+        return {
+            "format": FORMAT,
+            "nodes": dict(self.nodes),
+            "groups": list(self.groups),
+            "subgraphs": dict(self.subgraphs),
+            "extra": dict(self.extra),
+        }
+
+    def to_text(self) -> str:
+        """JSON text that reads back as this document."""
+        if self.source is not None:
+            return self.source
+        return json.dumps(self.to_json() if self.origin == "native" else dict(self.nodes), allow_nan=False)
+
+
+def refuse(code: str, message: str, **details: Any) -> NoReturn:
+    """Raise `BadDocument` for a problem of the document as a whole."""
+    raise BadDocument(Problem(code, message, details=details))
+
+
+def parse_json(data: bytes | str) -> Any:
+    """Strict JSON: no NaN or Infinity, no numbers beyond a double's range, bounded size and depth.
+
+    Raises:
+        BadDocument: `too_large`, `not_finite` or `bad_document`.
+    """
+    if len(data) > MAX_DOCUMENT_BYTES:
+        refuse("too_large", f"The document has {len(data):,} bytes; at most {MAX_DOCUMENT_BYTES:,} are read.")
+    try:
+        text = data if isinstance(data, str) else data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        refuse("bad_document", f"The document is not UTF-8 text (byte {error.start}); save it as JSON in UTF-8.")
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        refuse("bad_document", f"The document is not JSON: {error.msg} in line {error.lineno}, column {error.colno}.")
+    except RecursionError:
+        refuse("bad_document", "The document is nested too deeply to be a workflow.")
+    except ValueError as error:
+        refuse("bad_document", f"The document holds a number that can't be read: {error}.")
+
+
+def read_text(data: bytes | str) -> Document:
+    """Read a document from JSON text. Raises `BadDocument` when there is none in it."""
+    value = parse_json(data)
+    text = data if isinstance(data, str) else data.decode("utf-8-sig")
+    return read_document(value, source=text)
+
+
+def read_document(value: object, *, source: str | None = None) -> Document:
+    """Read a document from parsed JSON: native, a bare ComfyUI API prompt, or either inside a request body.
+
+    Args:
+        value: parsed JSON.
+        source: the text `value` was parsed from, when there is one.
+
+    Raises:
+        BadDocument: `bad_document`, `unsupported_format` or `too_large`.
+    """
+    for _ in range(3):
+        if not isinstance(value, dict):
+            refuse("bad_document", f"A workflow is a JSON object, and this is {quoted(value)}.")
+        body = cast("JsonObject", value)
+        if isinstance(body.get("format"), str):
+            return _native(body, source)
+        if isinstance(body.get("nodes"), list) and "links" in body:
+            refuse(
+                "unsupported_format",
+                "This is a file of ComfyUI's editor, which this version can't run; in ComfyUI choose "
+                "'Export (API)' and use that file.",
+            )
+        wrapped = next((body[name] for name in ("workflow", "prompt") if _is_wrapper(body, name)), None)
+        if wrapped is None:
+            return _prompt(body, source)
+        value, source = wrapped, None
+    refuse("bad_document", "The workflow is wrapped in too many request bodies; send the document itself.")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    refuse("not_finite", f"The document holds {name}, which is no JSON number; write a finite number instead.")
+
+
+def _is_wrapper(body: JsonObject, name: str) -> bool:
+    inner: object = body.get(name)
+    return isinstance(inner, dict) and "class_type" not in inner
+
+
+def _native(body: JsonObject, source: str | None) -> Document:
+    name = body["format"]
+    if name != FORMAT:
+        match = FORMAT_NAME.fullmatch(name)
+        if match is not None and int(match[1]) > 1:
+            refuse(
+                "unsupported_format",
+                f"This file was made by a newer version (format {quoted(name)}, and this version reads "
+                f"{FORMAT!r}); update the program to open it.",
+                format=name,
+            )
+        refuse("unsupported_format", f"The format {quoted(name)} is not known; this version reads {FORMAT!r}.")
+    nodes = body.get("nodes")
+    if not isinstance(nodes, dict):
+        refuse("bad_document", 'The document has no "nodes": it must be an object with one entry for each node.')
+    found = cast("JsonObject", nodes)
+    _limit(found)
+    parts: dict[str, Any] = {}
+    for part, kind in (("groups", list), ("subgraphs", dict), ("extra", dict)):
+        parts[part] = body.get(part) if body.get(part) is not None else kind()
+        if not isinstance(parts[part], kind):
+            refuse("bad_document", f'"{part}" of the document must be {"a list" if kind is list else "an object"}.')
+    return Document(found, tuple(parts["groups"]), parts["subgraphs"], parts["extra"], "native", source)
+
+
+def _prompt(body: JsonObject, source: str | None) -> Document:
+    _limit(body)
+    if not any(isinstance(entry, dict) and "class_type" in entry for entry in body.values()):
+        refuse(
+            "bad_document",
+            f'There is no workflow in this: it has neither "format": {FORMAT!r} nor nodes with a "class_type".',
+        )
+    return Document(body, origin="prompt", source=source)
+
+
+def _limit(nodes: JsonObject) -> None:
+    if len(nodes) > MAX_NODES:
+        refuse("too_large", f"The document has {len(nodes):,} nodes; at most {MAX_NODES:,} are read.")

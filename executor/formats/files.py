@@ -1,0 +1,51 @@
+"""Reading a workflow from a file of any supported kind: JSON, or a picture that carries one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from executor.formats.document import MAX_DOCUMENT_BYTES, Document, read_text, refuse
+from executor.formats.pictures import is_picture, metadata
+from executor.problems import BadDocument
+
+MAX_PICTURE_BYTES = 512 * 1024 * 1024
+
+
+def read_file(path: Path) -> Document:
+    """Read the workflow of a JSON, PNG or WebP file.
+
+    Raises:
+        BadDocument: there is none in it, or it can't be read.
+        OSError: the file can't be opened.
+    """
+    if path.stat().st_size > MAX_PICTURE_BYTES:
+        refuse("too_large", f"{path.name} has more than {MAX_PICTURE_BYTES:,} bytes, too many for a workflow.")
+    return read_bytes(path.read_bytes())
+
+
+def read_bytes(data: bytes) -> Document:
+    """Read the workflow of a JSON, PNG or WebP file given as bytes.
+
+    In a picture the native document (`workflow`) is preferred to the API prompt (`prompt`), which knows no layout.
+
+    Raises:
+        BadDocument: there is none in it, or it can't be read.
+    """
+    if not is_picture(data):
+        if len(data) > MAX_DOCUMENT_BYTES or b"\0" not in data[:4096]:
+            return read_text(data)
+        refuse("unsupported_format", "This is neither JSON nor a PNG or WebP picture, so there is no workflow in it.")
+    texts = metadata(data)
+    first: BadDocument | None = None
+    for keyword in ("workflow", "prompt"):
+        if keyword in texts:
+            try:
+                return read_text(texts[keyword])
+            except BadDocument as error:
+                first = first or error
+    if first is not None:
+        raise first
+    refuse(
+        "bad_document",
+        "There is no workflow in this picture; it may have been saved by another program, which drops it.",
+    )

@@ -1,0 +1,141 @@
+"""The process that runs nodes: imports the packs, tells its catalogue, then runs one job at a time.
+
+Started by an engine as `python -m executor.worker`; it talks over its standard streams and ends when they close.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import importlib
+import logging
+import os
+import queue
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Sequence
+from typing import Any, cast
+
+from executor.batches import EventBatches
+from executor.cache import Cache, Tier
+from executor.channel import Channel, ChannelClosed, standard_streams
+from executor.context import Resources
+from executor.events import JobError, JobEvent, JobFailed
+from executor.files import Files
+from executor.folders import OutputNames
+from executor.messages import Broken, CancelJob, Command, DeviceKnown, Events, Ready, RunJob, Stop, WorkerConfig
+from executor.run import JobRequest, Services, run_job
+from nodes.sdk.packs import Packs, load_packs
+
+log = logging.getLogger("latentgraph.worker")
+
+
+class Worker:
+    """One worker: its packs, its cache, its resources, and the jobs it was told of."""
+
+    def __init__(self, config: WorkerConfig, packs: Packs, channel: Channel) -> None:
+        self._channel = channel
+        self._jobs: queue.SimpleQueue[JobRequest | None] = queue.SimpleQueue()
+        self._cancelled: set[str] = set()
+        factory = _named(config.resources)
+        self._resources = cast("Resources", factory(config.models_dir, config.device, config.precision))
+        cache = Cache(config.cache_memory, config.folders.exists, _disk_tier(config))
+        self._services = Services(
+            packs.nodes,
+            packs.catalogue,
+            Files(self._resources.library, config.folders.inputs),
+            cache,
+            config.folders,
+            OutputNames(config.folders),
+            self._resources,
+        )
+        self._warm_up = config.warm_up
+
+    def serve(self) -> None:
+        """Run jobs until told to stop or the engine is gone."""
+        threading.Thread(target=self._listen, name="commands", daemon=True).start()
+        threading.Thread(target=self._warm, name="warm-up", daemon=True).start()
+        while (request := self._jobs.get()) is not None:
+            self._run(request)
+
+    def _run(self, request: JobRequest) -> None:
+        def send(batch: Sequence[JobEvent]) -> None:
+            self._channel.send(Events(request.job_id, tuple(batch)))
+
+        batches = EventBatches(send)
+        try:
+            end: JobEvent = run_job(request, self._services, batches.emit, lambda: request.job_id in self._cancelled)
+        except Exception as error:
+            log.exception("job %s met an error of the executor", request.job_id)
+            message = f"The executor failed: {type(error).__name__}: {error}"
+            end = JobFailed(JobError("internal_error", message, detail=traceback.format_exc()), {})
+        batches.emit(end)
+        batches.close()
+        self._cancelled.discard(request.job_id)
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                command = cast("Command", self._channel.receive())
+            except ChannelClosed:
+                os._exit(0)
+            match command:
+                case RunJob(request):
+                    self._jobs.put(request)
+                case CancelJob(job_id):
+                    self._cancelled.add(job_id)
+                case Stop():
+                    self._jobs.put(None)
+                    return
+                case WorkerConfig():
+                    log.error("a worker is configured once, at its start")
+
+    def _warm(self) -> None:
+        """Import what the first job will need, and find out the device meanwhile."""
+        try:
+            for module in self._warm_up:
+                importlib.import_module(module)
+            self._channel.send(DeviceKnown(self._resources.device_class))
+        except ChannelClosed:
+            return
+        except Exception:
+            log.exception("warming up failed; the first job will meet the same error and report it")
+
+
+def _named(path: str) -> Any:
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _disk_tier(config: WorkerConfig) -> Tier | None:
+    return None
+
+
+def main() -> None:
+    """Entry point of the process."""
+    channel = standard_streams()
+    faulthandler.enable()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        config = cast("WorkerConfig", channel.receive())
+        logging.basicConfig(
+            level=config.log_level.upper(), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
+        )
+        try:
+            config.folders.create()
+            packs = load_packs(config.custom_nodes_dir, built_in=config.built_in)
+            worker = Worker(config, packs, channel)
+        except Exception as error:
+            channel.send(Broken(f"{type(error).__name__}: {error}\n{traceback.format_exc()}"))
+            raise
+        channel.send(Ready(packs.catalogue.to_json(), packs.reports))
+        worker.serve()
+    except ChannelClosed:
+        os._exit(0)
+    sys.stderr.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
