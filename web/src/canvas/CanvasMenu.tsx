@@ -1,0 +1,61 @@
+// The context menu of the canvas; what it offers depends on what was clicked: a node, a link, a frame, or nothing.
+
+import { useReactFlow } from '@xyflow/react';
+import { ContextMenu } from 'radix-ui';
+import { type MouseEvent, type ReactNode, useState } from 'react';
+import { useGraph } from '../state/graph.ts';
+import { ContextItems, type MenuEntry } from '../ui/Menu.tsx';
+import { canvasEntries, frameEntries, linkEntries, nodeEntries } from './menu-entries.tsx';
+import { useArrange } from './use-arrange.ts';
+import { FIT } from './use-fit-on-load.ts';
+
+export function CanvasMenu({ children }: { children: ReactNode }) {
+  const [entries, setEntries] = useState<readonly MenuEntry[]>([]);
+  const flow = useReactFlow();
+  const arrange = useArrange();
+
+  const onContextMenu = (event: MouseEvent) => {
+    const target = event.target as Element;
+    // A text field keeps the browser's own menu (spelling, paste).
+    if (target.closest('input, textarea')) {
+      event.stopPropagation();
+      return;
+    }
+    const { x, y } = { x: event.clientX, y: event.clientY };
+    const card = target.closest('.react-flow__node')?.getAttribute('data-id');
+    const edge = target.closest('.react-flow__edge')?.getAttribute('data-id');
+    const { nodes, select } = useGraph.getState();
+    const node = card ? nodes.find((each) => each.id === card) : undefined;
+    if (node && !node.selected) select([node.id]);
+    if (node?.type === 'frame') setEntries(frameEntries(node.data.index));
+    else if (node) setEntries(nodeEntries(node.id));
+    else if (edge) setEntries(linkEntries(edge, { x, y }));
+    else {
+      const point = flow.screenToFlowPosition({ x, y });
+      setEntries(
+        canvasEntries({
+          page: { x, y },
+          at: [point.x, point.y],
+          arrange,
+          fit: () => void flow.fitView({ ...FIT, duration: 200 }),
+        }),
+      );
+    }
+  };
+
+  return (
+    <ContextMenu.Root modal={false}>
+      <ContextMenu.Trigger asChild>
+        {/* biome-ignore lint/a11y/noStaticElementInteractions: every entry has a key or a button as well */}
+        <div className="canvas-area" onContextMenuCapture={onContextMenu}>
+          {children}
+        </div>
+      </ContextMenu.Trigger>
+      <ContextMenu.Portal>
+        <ContextMenu.Content className="menu" collisionPadding={8} onCloseAutoFocus={(event) => event.preventDefault()}>
+          <ContextItems entries={entries} />
+        </ContextMenu.Content>
+      </ContextMenu.Portal>
+    </ContextMenu.Root>
+  );
+}

@@ -1,0 +1,135 @@
+// The entries of the canvas's context menus.
+
+import {
+  ClipboardPaste,
+  Copy,
+  CopyPlus,
+  EyeOff,
+  FoldVertical,
+  Group,
+  Maximize,
+  Pencil,
+  Plus,
+  Redo2,
+  Scissors,
+  SquareDashedMousePointer,
+  Trash2,
+  Ungroup,
+  Workflow,
+} from 'lucide-react';
+import type { Point } from '../core/document.ts';
+import { dissolveNode, disconnect, removeGroup } from '../core/edit.ts';
+import { t } from '../i18n/index.ts';
+import { catalogueNow } from '../state/catalogue.ts';
+import { useGraph } from '../state/graph.ts';
+import {
+  collapseSelection,
+  copyToClipboard,
+  deleteSelection,
+  duplicateSelection,
+  groupSelection,
+  muteSelection,
+  pasteFromClipboard,
+  renameSelection,
+  selectAll,
+} from '../state/selection.ts';
+import { useUi } from '../state/ui.ts';
+import type { MenuEntry } from '../ui/Menu.tsx';
+import { MOD } from '../ui/keys.ts';
+
+const SIZE = 14;
+
+export function nodeEntries(id: string): MenuEntry[] {
+  const node = useGraph.getState().doc.nodes[id];
+  return [
+    { label: t('node.rename'), icon: <Pencil size={SIZE} />, keys: 'F2', onSelect: () => setTimeout(renameSelection) },
+    { label: t('node.duplicate'), icon: <CopyPlus size={SIZE} />, keys: `${MOD}D`, onSelect: duplicateSelection },
+    { label: t('node.copy'), icon: <Copy size={SIZE} />, keys: `${MOD}C`, onSelect: () => void copyToClipboard() },
+    'separator',
+    {
+      label: t('node.mute'),
+      icon: <EyeOff size={SIZE} />,
+      keys: 'M',
+      checked: node?.mode === 'mute',
+      onSelect: () => muteSelection('mute'),
+    },
+    {
+      label: t('node.bypass'),
+      icon: <Redo2 size={SIZE} />,
+      keys: 'B',
+      checked: node?.mode === 'bypass',
+      onSelect: () => muteSelection('bypass'),
+    },
+    {
+      label: t(node?.collapsed ? 'node.expand' : 'node.collapse'),
+      icon: <FoldVertical size={SIZE} />,
+      keys: 'C',
+      onSelect: collapseSelection,
+    },
+    { label: t('canvas.group'), icon: <Group size={SIZE} />, keys: `${MOD}G`, onSelect: groupSelection },
+    'separator',
+    {
+      label: t('node.dissolve'),
+      icon: <Scissors size={SIZE} />,
+      onSelect: () => useGraph.getState().edit((doc) => dissolveNode(doc, catalogueNow(), id)),
+    },
+    { label: t('node.delete'), icon: <Trash2 size={SIZE} />, keys: 'Del', danger: true, onSelect: deleteSelection },
+  ];
+}
+
+export function linkEntries(edge: string, _page: { x: number; y: number }): MenuEntry[] {
+  const link = useGraph.getState().edges.find((each) => each.id === edge);
+  if (!link) return [];
+  return [
+    {
+      label: t('link.delete'),
+      icon: <Trash2 size={SIZE} />,
+      danger: true,
+      onSelect: () => useGraph.getState().edit((doc) => disconnect(doc, link.target, link.data?.input ?? '')),
+    },
+  ];
+}
+
+export function frameEntries(index: number): MenuEntry[] {
+  return [
+    {
+      label: t('canvas.ungroup'),
+      icon: <Ungroup size={SIZE} />,
+      danger: true,
+      onSelect: () => useGraph.getState().edit((doc) => removeGroup(doc, index)),
+    },
+  ];
+}
+
+interface CanvasPlace {
+  page: { x: number; y: number };
+  at: Point;
+  arrange: () => void;
+  fit: () => void;
+}
+
+export function canvasEntries({ page, at, arrange, fit }: CanvasPlace): MenuEntry[] {
+  return [
+    {
+      label: t('canvas.addNode'),
+      icon: <Plus size={SIZE} />,
+      keys: '/',
+      onSelect: () => setTimeout(() => useUi.setState({ palette: { ...page, loose: null } })),
+    },
+    {
+      label: t('canvas.paste'),
+      icon: <ClipboardPaste size={SIZE} />,
+      keys: `${MOD}V`,
+      onSelect: () => void pasteFromClipboard(at),
+    },
+    'separator',
+    {
+      label: t('canvas.selectAll'),
+      icon: <SquareDashedMousePointer size={SIZE} />,
+      keys: `${MOD}A`,
+      onSelect: selectAll,
+    },
+    { label: t('canvas.arrange'), icon: <Workflow size={SIZE} />, keys: 'L', onSelect: arrange },
+    { label: t('canvas.fit'), icon: <Maximize size={SIZE} />, keys: 'F', onSelect: fit },
+  ];
+}

@@ -1,0 +1,117 @@
+// The keyboard: one table from key to action, silent while a person types in a field.
+
+import { useReactFlow } from '@xyflow/react';
+import { useEffect } from 'react';
+import { chooseFile, openFile, saveFile } from '../state/files.ts';
+import { useGraph } from '../state/graph.ts';
+import { runWorkflow } from '../state/run.ts';
+import {
+  collapseSelection,
+  copySelection,
+  deleteSelection,
+  duplicateSelection,
+  groupSelection,
+  muteSelection,
+  paste,
+  renameSelection,
+  selectAll,
+} from '../state/selection.ts';
+import { useUi } from '../state/ui.ts';
+import { isTyping } from '../ui/keys.ts';
+import { useArrange } from './use-arrange.ts';
+import { FIT } from './use-fit-on-load.ts';
+
+type Actions = Readonly<Record<string, () => void>>;
+
+/** "mod+shift+z", "f2", "?" … */
+function nameOf(event: KeyboardEvent): string {
+  const key = event.key.toLowerCase();
+  const mod = event.ctrlKey || event.metaKey ? 'mod+' : '';
+  const shift = event.shiftKey && mod ? 'shift+' : '';
+  return `${mod}${event.altKey ? 'alt+' : ''}${shift}${key}`;
+}
+
+/** These work everywhere, even in the middle of a prompt. */
+const EVERYWHERE: Actions = {
+  'mod+enter': () => void runWorkflow(),
+  'mod+s': saveFile,
+  'mod+o': chooseFile,
+};
+
+function openPalette(pointer: { x: number; y: number }): void {
+  useUi.setState({ palette: { ...pointer, loose: null } });
+}
+
+export function useShortcuts(): void {
+  const flow = useReactFlow();
+  const arrange = useArrange();
+  useEffect(() => {
+    const pointer = { x: window.innerWidth / 2, y: window.innerHeight / 3 };
+    const { undo, redo } = useGraph.getState();
+    const actions: Actions = {
+      'mod+z': undo,
+      'mod+shift+z': redo,
+      'mod+y': redo,
+      'mod+a': selectAll,
+      'mod+d': duplicateSelection,
+      'mod+g': groupSelection,
+      delete: deleteSelection,
+      backspace: deleteSelection,
+      m: () => muteSelection('mute'),
+      b: () => muteSelection('bypass'),
+      c: collapseSelection,
+      f2: renameSelection,
+      f: () => void flow.fitView({ ...FIT, duration: 200 }),
+      l: arrange,
+      g: () => useUi.setState((state) => ({ gallery: !state.gallery })),
+      '/': () => openPalette(pointer),
+      '?': () => useUi.setState({ shortcuts: true }),
+    };
+
+    const onKeyDown = (event: KeyboardEvent) => {
+      const name = nameOf(event);
+      const action = EVERYWHERE[name] ?? (isTyping(event.target) || overlayOpen() ? undefined : actions[name]);
+      if (!action) return;
+      event.preventDefault();
+      action();
+    };
+    const onPointerMove = (event: PointerEvent) => {
+      pointer.x = event.clientX;
+      pointer.y = event.clientY;
+    };
+    const onCopy = (event: ClipboardEvent) => {
+      if (isTyping(event.target) || overlayOpen() || window.getSelection()?.toString()) return;
+      const text = copySelection();
+      if (!text) return;
+      event.clipboardData?.setData('text/plain', text);
+      event.preventDefault();
+      if (event.type === 'cut') deleteSelection();
+    };
+    const onPaste = (event: ClipboardEvent) => {
+      if (isTyping(event.target) || overlayOpen()) return;
+      const at = flow.screenToFlowPosition(pointer);
+      const file = event.clipboardData?.files[0];
+      if (file) void openFile(file, [at.x, at.y]);
+      else if (!paste(event.clipboardData?.getData('text/plain') ?? '', null)) return;
+      event.preventDefault();
+    };
+
+    window.addEventListener('keydown', onKeyDown);
+    window.addEventListener('pointermove', onPointerMove);
+    document.addEventListener('copy', onCopy);
+    document.addEventListener('cut', onCopy);
+    document.addEventListener('paste', onPaste);
+    return () => {
+      window.removeEventListener('keydown', onKeyDown);
+      window.removeEventListener('pointermove', onPointerMove);
+      document.removeEventListener('copy', onCopy);
+      document.removeEventListener('cut', onCopy);
+      document.removeEventListener('paste', onPaste);
+    };
+  }, [flow, arrange]);
+}
+
+const overlayOpen = (): boolean => {
+  const { palette, shortcuts, lightbox } = useUi.getState();
+  return palette !== null || shortcuts || lightbox !== null;
+};

@@ -1,0 +1,28 @@
+// Entry point: styles, the page, and its start.
+
+import '@fontsource-variable/inter';
+import '@xyflow/react/dist/base.css';
+import './styles/tokens.css';
+import './styles/base.css';
+import './styles/chrome.css';
+import './styles/canvas.css';
+import './styles/card.css';
+import './styles/widgets.css';
+import './styles/floating.css';
+import { StrictMode } from 'react';
+import { createRoot } from 'react-dom/client';
+import { App } from './App.tsx';
+import { start } from './start.ts';
+import { CrashGuard } from './ui/CrashGuard.tsx';
+
+const root = document.getElementById('root');
+if (root)
+  createRoot(root).render(
+    <StrictMode>
+      <CrashGuard>
+        <App />
+      </CrashGuard>
+    </StrictMode>,
+  );
+
+void start();

@@ -1,0 +1,57 @@
+// Ready-made workflows, with a picture of what each makes.
+
+import { Workflow } from 'lucide-react';
+import { useEffect, useState } from 'react';
+import { ApiError, listTemplates, type Template } from '../api/client.ts';
+import { t } from '../i18n/index.ts';
+import { openTemplate } from '../state/files.ts';
+import { useJobs } from '../state/jobs.ts';
+
+export function Templates() {
+  const live = useJobs((state) => state.connection === 'live');
+  const [templates, setTemplates] = useState<readonly Template[] | null>(null);
+  const [failed, setFailed] = useState('');
+  // biome-ignore lint/correctness/useExhaustiveDependencies: asked again when the connection comes back
+  useEffect(() => {
+    listTemplates()
+      .then((found) => {
+        setTemplates(found);
+        setFailed('');
+      })
+      .catch((error: unknown) => {
+        if (!(error instanceof ApiError)) throw error;
+        setFailed(error.message);
+      });
+  }, [live]);
+  return (
+    <div className="panel-body templates">
+      {failed && (
+        <p className="panel-empty">
+          {t('templates.failed')} {failed}
+        </p>
+      )}
+      {templates?.length === 0 && <p className="panel-empty">{t('templates.none')}</p>}
+      {templates?.map((template) => (
+        <button
+          key={template.name}
+          type="button"
+          className="template"
+          data-testid={`template-${template.name}`}
+          onClick={() => void openTemplate(template.name, template.title)}
+        >
+          {template.thumbnail_url ? (
+            <img src={template.thumbnail_url} alt="" loading="lazy" />
+          ) : (
+            <span className="template-blank">
+              <Workflow size={24} aria-hidden="true" />
+            </span>
+          )}
+          <span className="template-text">
+            <b>{template.title}</b>
+            <span>{template.description}</span>
+          </span>
+        </button>
+      ))}
+    </div>
+  );
+}

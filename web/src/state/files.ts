@@ -1,0 +1,109 @@
+// Opening and saving: workflow files, pictures with a workflow inside, templates, and the workflow of an earlier job.
+
+import { ApiError, getJobWorkflow, getTemplate, readWorkflowFile, uploadImage } from '../api/client.ts';
+import { findSpec } from '../core/catalogue.ts';
+import type { Point } from '../core/document.ts';
+import { addNode, setValue } from '../core/edit.ts';
+import { FormatError, readDocument, writeDocument } from '../core/format.ts';
+import { type JsonValue, stringifyJson } from '../core/json.ts';
+import { withPositions } from '../core/layout.ts';
+import { t } from '../i18n/index.ts';
+import { catalogueNow, loadCatalogue } from './catalogue.ts';
+import { useGraph } from './graph.ts';
+import { forgetRun } from './jobs.ts';
+import { toast, useUi } from './ui.ts';
+
+export const DEFAULT_TEMPLATE = 'text-to-image';
+
+/** Shows a document that the server gave. Cards without a place are arranged. */
+function show(value: JsonValue, name: string): void {
+  const doc = withPositions(readDocument(value), (type) => findSpec(catalogueNow(), type));
+  useGraph.getState().load(doc, name);
+  forgetRun();
+}
+
+/** Runs an action and tells a person in words when it cannot be done. */
+async function attempt(title: string, action: () => Promise<void>): Promise<boolean> {
+  try {
+    await action();
+    return true;
+  } catch (error) {
+    if (!(error instanceof ApiError || error instanceof FormatError)) throw error;
+    toast('error', title, error.message);
+    return false;
+  }
+}
+
+export function openTemplate(name: string, title: string): Promise<boolean> {
+  return attempt(t('file.templateFailed'), async () => show(await getTemplate(name), title));
+}
+
+export function openJobWorkflow(job: string): Promise<boolean> {
+  return attempt(t('file.openFailed'), async () => {
+    show(await getJobWorkflow(job), t('file.fromJob'));
+    toast('success', t('file.loadedFromJob'));
+  });
+}
+
+const withoutEnding = (name: string): string => name.replace(/\.[^.]+$/, '');
+
+/** A picture without a workflow becomes a Load image node; everything else must hold a workflow. */
+export async function openFile(file: File, at: Point | null): Promise<boolean> {
+  await loadCatalogue();
+  try {
+    show(await readWorkflowFile(file), withoutEnding(file.name));
+    toast('success', t('file.opened', { name: file.name }));
+    return true;
+  } catch (error) {
+    if (!(error instanceof ApiError || error instanceof FormatError)) throw error;
+    if (at && file.type.startsWith('image/') && error instanceof ApiError && error.status === 422)
+      return addImageNode(file, at);
+    toast('error', t('file.openNamedFailed', { name: file.name }), error.message);
+    return false;
+  }
+}
+
+function addImageNode(file: File, at: Point): Promise<boolean> {
+  const spec = [...catalogueNow().specs.values()].find((each) =>
+    each.inputs.some((input) => input.widget === 'image'),
+  );
+  const input = spec?.inputs.find((each) => each.widget === 'image');
+  if (!spec || !input) {
+    toast('error', t('file.openNamedFailed', { name: file.name }), t('file.noWorkflowInside'));
+    return Promise.resolve(false);
+  }
+  return attempt(t('image.uploadFailed'), async () => {
+    const image = await uploadImage(file);
+    useGraph.getState().edit((doc) => {
+      const added = addNode(doc, spec, at);
+      return setValue(added.doc, added.id, input.name, image.name);
+    });
+    toast('info', t('file.imageAdded', { name: file.name }), t('file.noWorkflowInside'));
+  });
+}
+
+export function chooseFile(): void {
+  const picker = document.createElement('input');
+  picker.type = 'file';
+  picker.accept = '.json,.png,.webp,application/json,image/png,image/webp';
+  picker.onchange = () => {
+    const file = picker.files?.[0];
+    if (file) void openFile(file, null);
+  };
+  picker.click();
+}
+
+export function saveFile(): void {
+  const { doc, name } = useGraph.getState();
+  const text = stringifyJson(writeDocument(doc), 2);
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(new Blob([text], { type: 'application/json' }));
+  link.download = `${(name || t('file.untitled')).replace(/[^\p{L}\p{N} ._-]+/gu, '-')}.json`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+export function newDocument(): void {
+  show({ format: 'latentgraph/1', nodes: {} }, '');
+  useUi.setState({ problemsOpen: false });
+}

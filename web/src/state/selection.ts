@@ -1,0 +1,118 @@
+// What can be done to the selected nodes, for keys and menus alike.
+
+import { copyNodes, pasteNodes, readClipboard } from '../core/clipboard.ts';
+import type { Point } from '../core/document.ts';
+import { addGroup, colourNodes, disconnect, removeGroup, removeNodes, toggleCollapsed, toggleMode } from '../core/edit.ts';
+import { t } from '../i18n/index.ts';
+import { isFrame, selectedIds, useGraph } from './graph.ts';
+import { toast, useUi } from './ui.ts';
+
+const OFFSET: Point = [32, 32];
+const GROUP_MARGIN = 24;
+const GROUP_TITLE = 40;
+
+/** What was copied last, for browsers that keep the system clipboard from pages. */
+let memory = '';
+
+export function copySelection(): string | null {
+  const ids = selectedIds();
+  if (ids.length === 0) return null;
+  memory = copyNodes(useGraph.getState().doc, ids);
+  return memory;
+}
+
+/** Copies through the clipboard API, for menus; the keys use the browser's own copy event. */
+export async function copyToClipboard(): Promise<void> {
+  const text = copySelection();
+  if (!text) return;
+  toast('info', t('canvas.copied', { count: selectedIds().length }));
+  // Without permission (or on plain http) the copy stays within this page.
+  await navigator.clipboard?.writeText(text).catch(() => undefined);
+}
+
+export function paste(text: string, at: Point | null): boolean {
+  const copied = readClipboard(text || memory);
+  if (!copied) return false;
+  let ids: string[] = [];
+  const place = at ? { at } : { offset: OFFSET };
+  useGraph.getState().edit((doc) => {
+    const pasted = pasteNodes(doc, copied, place);
+    ids = pasted.ids;
+    return pasted.doc;
+  });
+  useGraph.getState().select(ids);
+  return true;
+}
+
+export async function pasteFromClipboard(at: Point): Promise<void> {
+  const text = (await navigator.clipboard?.readText().catch(() => '')) ?? '';
+  if (!paste(readClipboard(text) ? text : memory, at)) toast('info', t('canvas.nothingToPaste'));
+}
+
+export function duplicateSelection(): void {
+  const { doc } = useGraph.getState();
+  const ids = selectedIds();
+  if (ids.length > 0) paste(copyNodes(doc, ids), null);
+}
+
+/** Deletes selected nodes, links and frames as one step. */
+export function deleteSelection(): void {
+  const { nodes, edges, edit } = useGraph.getState();
+  const ids = selectedIds();
+  const links = edges.filter((edge) => edge.selected);
+  const frames = nodes.filter((node) => node.selected && isFrame(node.id)).flatMap((node) =>
+    node.type === 'frame' ? [node.data.index] : [],
+  );
+  edit((doc) => {
+    let next = removeNodes(doc, ids);
+    for (const edge of links) next = disconnect(next, edge.target, edge.data?.input ?? '');
+    for (const index of frames.sort((a, b) => b - a)) next = removeGroup(next, index);
+    return next;
+  });
+}
+
+export function muteSelection(mode: 'mute' | 'bypass'): void {
+  const ids = selectedIds();
+  if (ids.length > 0) useGraph.getState().edit((doc) => toggleMode(doc, ids, mode));
+}
+
+export function collapseSelection(): void {
+  const ids = selectedIds();
+  if (ids.length > 0) useGraph.getState().edit((doc) => toggleCollapsed(doc, ids));
+}
+
+export function colourSelection(color: string | null): void {
+  useGraph.getState().edit((doc) => colourNodes(doc, selectedIds(), color));
+}
+
+export function renameSelection(): void {
+  const [id] = selectedIds();
+  if (id) useUi.setState({ renaming: id });
+}
+
+export function selectAll(): void {
+  const { doc, select } = useGraph.getState();
+  select(Object.keys(doc.nodes));
+}
+
+/** Draws a frame around the selected nodes. */
+export function groupSelection(): void {
+  const boxes = useGraph.getState().nodes.filter((node) => node.selected && node.type === 'card');
+  if (boxes.length === 0) return;
+  const left = Math.min(...boxes.map((node) => node.position.x));
+  const top = Math.min(...boxes.map((node) => node.position.y));
+  const right = Math.max(...boxes.map((node) => node.position.x + (node.measured?.width ?? node.initialWidth ?? 0)));
+  const bottom = Math.max(...boxes.map((node) => node.position.y + (node.measured?.height ?? node.initialHeight ?? 0)));
+  useGraph.getState().edit((doc) =>
+    addGroup(doc, {
+      title: t('canvas.groupTitle'),
+      color: null,
+      bounds: [
+        left - GROUP_MARGIN,
+        top - GROUP_MARGIN - GROUP_TITLE,
+        right - left + 2 * GROUP_MARGIN,
+        bottom - top + 2 * GROUP_MARGIN + GROUP_TITLE,
+      ],
+    }),
+  );
+}

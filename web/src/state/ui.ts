@@ -1,0 +1,70 @@
+// What is open on the page besides the document: panels, palette, dialogs, toasts.
+
+import { create } from 'zustand';
+import type { OutputFile } from '../core/run.ts';
+import type { LooseEnd } from '../core/types.ts';
+
+export type LeftPanel = 'nodes' | 'templates' | 'queue' | null;
+export type Dialog = 'shortcuts' | 'palette' | null;
+
+export interface PaletteRequest {
+  /** Where the palette opens, in page pixels. */
+  x: number;
+  y: number;
+  /** The link end that the chosen node will be plugged into. */
+  loose: LooseEnd | null;
+}
+
+export interface Toast {
+  id: number;
+  kind: 'info' | 'success' | 'error';
+  text: string;
+  detail?: string;
+}
+
+export interface LightboxItem {
+  file: OutputFile;
+  job: string | null;
+}
+
+interface UiState {
+  left: LeftPanel;
+  gallery: boolean;
+  problemsOpen: boolean;
+  palette: PaletteRequest | null;
+  shortcuts: boolean;
+  lightbox: LightboxItem | null;
+  renaming: string | null;
+  toasts: Toast[];
+  /** A short sentence shown beside the pointer (why a link is refused). */
+  hint: { x: number; y: number; text: string } | null;
+}
+
+export const useUi = create<UiState>()(() => ({
+  left: null,
+  gallery: false,
+  problemsOpen: false,
+  palette: null,
+  shortcuts: false,
+  lightbox: null,
+  renaming: null,
+  toasts: [],
+  hint: null,
+}));
+
+let lastToast = 0;
+const TOAST_LIMIT = 4;
+
+export function toast(kind: Toast['kind'], text: string, detail?: string): void {
+  lastToast += 1;
+  const entry: Toast = detail ? { id: lastToast, kind, text, detail } : { id: lastToast, kind, text };
+  useUi.setState((state) => ({ toasts: [...state.toasts, entry].slice(-TOAST_LIMIT) }));
+}
+
+export function dismissToast(id: number): void {
+  useUi.setState((state) => ({ toasts: state.toasts.filter((each) => each.id !== id) }));
+}
+
+export function togglePanel(panel: Exclude<LeftPanel, null>): void {
+  useUi.setState((state) => ({ left: state.left === panel ? null : panel }));
+}
