@@ -16,9 +16,11 @@ class DiscreteSchedule:
     """
 
     def __init__(self, sigmas: Tensor) -> None:
-        """`sigmas`: rising positive noise levels, one per timestep; kept as float32 on the CPU."""
-        self.sigmas = sigmas.detach().to("cpu", torch.float32)
-        self.log_sigmas = self.sigmas.log()
+        """`sigmas`: rising positive noise levels, one per timestep; kept as float32 on the CPU. Given in float64, their
+        logarithms are rounded once."""
+        exact = sigmas.detach().cpu()
+        self.sigmas = exact.float()
+        self.log_sigmas = exact.log().float()
         self.sigma_min = float(self.sigmas[0])
         self.sigma_max = float(self.sigmas[-1])
 

@@ -79,7 +79,7 @@ def dpmpp_2s_ancestral_cfg_pp(
     eta: float = 1.0,
     s_noise: float = 1.0,
 ) -> Tensor:
-    """`dpmpp_2s_ancestral` with CFG++: both halves start from x moved by the guidance, D - unconditional."""
+    """`dpmpp_2s_ancestral` with CFG++: both halves start from x moved by their guidance, D - unconditional."""
     for i in range(len(sigmas) - 1):
         denoised, unconditional = denoise.with_unconditional(x, sigmas[i])
         down, up = ancestral_step(sigmas[i], sigmas[i + 1], eta)
@@ -87,7 +87,9 @@ def dpmpp_2s_ancestral_cfg_pp(
         target = denoised
         if down > 0.0:
             middle = math.sqrt(sigmas[i] * down)
-            target = denoise(euler_step(moved, denoised, sigmas[i], middle), middle)
+            halfway = euler_step(moved, denoised, sigmas[i], middle)
+            target, unconditional = denoise.with_unconditional(halfway, middle)
+            moved = x + (denoised - unconditional)
         x = euler_step(moved, target, sigmas[i], down)
         if up > 0.0:
             x = torch.add(x, noise(sigmas[i], sigmas[i + 1]), alpha=up * s_noise)

@@ -87,6 +87,46 @@ def ipndm(denoise: Denoise, x: Tensor, sigmas: Sequence[float], *, report: Repor
     return _multistep(denoise, x, sigmas, order, coefficients, report)
 
 
+def ipndm_v(denoise: Denoise, x: Tensor, sigmas: Sequence[float], *, report: Report) -> Tensor:
+    """iPNDM with the steps as they are spaced, up to order 4 (AMED-Solver's iPNDM-v, Zhou et al. 2024)."""
+
+    def coefficients(i: int, count: int) -> list[float]:
+        widths = [sigmas[i - k] - sigmas[i - k - 1] for k in range(count - 1)]
+        return _ipndm_v_weights(sigmas[i + 1] - sigmas[i], widths)
+
+    return _multistep(denoise, x, sigmas, 4, coefficients, report)
+
+
+def _ipndm_v_weights(h: float, widths: Sequence[float]) -> list[float]:
+    """Weights, newest first, for a step of `h` after steps of `widths` (newest first).
+
+    Adams-Bashforth in Newton's form, one term for each difference of slopes. The terms `third` and `fourth` and the
+    last weight are as the method was published, where they depart from Adams-Bashforth; its pictures depend on that.
+    """
+    weights = [1.0, 0.0, 0.0, 0.0]
+    if len(widths) >= 1:
+        second = h / widths[0] / 2
+        weights[0] += second
+        weights[1] -= second
+    if len(widths) >= 2:
+        h1, h2 = widths[:2]
+        third = (1 - h**2 / (3 * h1 * (h1 + h2))) / 2
+        weights[0] += third
+        weights[1] -= third * (1 + h1 / h2)
+        weights[2] += third * h1 / h2
+    if len(widths) >= 3:
+        h1, h2, h3 = widths[:3]
+        one, two = h + h1, h + h1 + h2
+        scale = h * one * two / (h1 * (h1 + h2) * (h1 + h2 + h3))
+        fourth = scale * ((1 - h / (3 * one)) / 2 + (1 - h / (2 * one)) * h / (6 * two))
+        ratio = h1 * (h1 + h2) / (h2 * (h2 + h3))
+        weights[0] += fourth
+        weights[1] -= fourth * (1 + h1 / h2 + ratio)
+        weights[2] += fourth * (h1 / h2 + ratio * (1 + h2 / h3))
+        weights[3] -= fourth * ratio * h1 / h2
+    return [weight * h for weight in weights[: len(widths) + 1]]
+
+
 def deis(denoise: Denoise, x: Tensor, sigmas: Sequence[float], *, report: Report, order: int = 3) -> Tensor:
     """tAB-DEIS (Zhang and Chen 2023): the polynomial is in the time of the variance-preserving diffusion."""
     times = [_vp_time(sigma) for sigma in sigmas]

@@ -59,7 +59,7 @@ def res_multistep_cfg_pp(
             x = torch.add(denoised, x - unconditional, alpha=down / sigmas[i])
         else:
             moved = x + (denoised - unconditional)
-            x = _second_order(moved, denoised, last, sigmas[i - 1 : i + 1], last_down, down)
+            x = _second_order(moved, unconditional, last, sigmas[i - 1 : i + 1], last_down, down)
         x = _add_noise(x, noise, sigmas[i], sigmas[i + 1], up * s_noise)
         last, last_down = unconditional, down
         report(i, sigmas[i], denoised)

@@ -95,7 +95,8 @@ def linear_quadratic(levels: DiscreteSchedule, steps: int, threshold: float = 0.
 
 def kl_optimal(levels: DiscreteSchedule, steps: int) -> Tensor:
     """Even steps in arctan sigma (Sabour et al. 2024, Align Your Steps, theorem 3.1); one step starts at the top."""
-    return _to_zero(torch.linspace(math.atan(levels.sigma_max), math.atan(levels.sigma_min), steps).tan())
+    way = torch.arange(steps) / max(steps - 1, 1)
+    return _to_zero((way * math.atan(levels.sigma_min) + (1 - way) * math.atan(levels.sigma_max)).tan())
 
 
 def _ends(levels: DiscreteSchedule) -> tuple[float, float]:

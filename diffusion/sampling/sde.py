@@ -32,7 +32,7 @@ def dpmpp_sde(
         sigma, sigma_next = sigmas[i], sigmas[i + 1]
         denoised = denoise(x, sigma)
         if sigma_next > 0.0:
-            middle = sigma ** (1 - r) * sigma_next**r
+            middle = _between(sigma, sigma_next, r)
             down, up = ancestral_step(sigma, middle, eta)
             inner = euler_step(x, denoised, sigma, down)
             if up > 0.0:
@@ -113,6 +113,13 @@ def dpmpp_3m_sde(
             x = denoised
         report(i, sigmas[i], denoised)
     return x
+
+
+def _between(sigma: float, sigma_next: float, part: float) -> float:
+    """The noise level a part of the way in half-log-SNR, in float32 as the schedules are: a Brownian path is looked up at it, to
+    a precision where the last digit counts."""
+    start, end = torch.tensor((sigma, sigma_next)).log().neg()
+    return float((start + part * (end - start)).neg().exp())
 
 
 def _first_order(x: Tensor, denoised: Tensor, h: float, eta: float) -> Tensor:
