@@ -15,7 +15,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from executor.engines import EngineFailed, WorkerDied
 from executor.engines.local import LocalEngine
@@ -37,8 +37,8 @@ from executor.ids import JobIds
 from executor.prepare import prepare_or_refuse
 from executor.problems import InvalidWorkflow, Problem
 from executor.run import JobRequest
-from executor.settings import Settings, add_run_options
-from nodes.sdk.spec import Catalogue
+from executor.settings import EXAMPLE_INPUTS, Settings, add_run_options
+from nodes.sdk.spec import Catalogue, InputSpec
 
 OK, USAGE, INVALID, FAILED, CANCELLED = 0, 2, 3, 4, 130
 
@@ -75,8 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = dataclasses.replace(Settings.from_arguments(options), warm_up=())
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
     try:
-        document = with_changes(read_file(options.file), options.changes)
-        return asyncio.run(_run(document, settings, options.output_dir, quiet=options.quiet))
+        document = read_file(options.file)
+        return asyncio.run(_run(document, options.changes, settings, options.output_dir, quiet=options.quiet))
     except InvalidWorkflow as invalid:
         _print_problems(invalid.problems, "error")
         _print_problems(invalid.warnings, "warning")
@@ -89,8 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
 
 
-def with_changes(document: Document, changes: Sequence[str]) -> Document:
-    """The document with inputs replaced as `--set` asks.
+def with_changes(document: Document, changes: Sequence[str], catalogue: Catalogue) -> Document:
+    """The document with inputs replaced as `--set` asks. A value is JSON, or plain text where a text is wanted.
 
     Raises:
         WrongUsage: a change is malformed, or its node is not there or not the only one of that title.
@@ -103,24 +103,17 @@ def with_changes(document: Document, changes: Sequence[str]) -> Document:
         name, dot, wanted = target.rpartition(".")
         if not equals or not dot or not name or not wanted:
             raise WrongUsage(f"--set {change!r} is not of the form NODE.INPUT=VALUE")
-        try:
-            value = json.loads(text)
-        except ValueError:
-            value = text
-        if isinstance(value, list):
-            value = {"__value__": value}
-        nodes[_node_called(name, nodes)].setdefault("inputs", {})[wanted] = value
+        node = nodes[_node_called(name, nodes)]
+        spec = catalogue.get(str(_member(node, "class_type")))
+        declared = spec.input(wanted) if spec is not None else None
+        node.setdefault("inputs", {})[wanted] = _value(text, declared)
     return dataclasses.replace(document, nodes=nodes, source=None)
 
 
 def _node_called(name: str, nodes: dict[str, Any]) -> str:
     if name in nodes:
         return name
-    titled = [
-        node_id
-        for node_id, node in nodes.items()
-        if isinstance(node, dict) and name in (_title(node), node.get("class_type"))  # type: ignore[arg-type]
-    ]
+    titled = [node_id for node_id, node in nodes.items() if name in (_title(node), _member(node, "class_type"))]
     if len(titled) == 1:
         return titled[0]
     if titled:
@@ -128,14 +121,31 @@ def _node_called(name: str, nodes: dict[str, Any]) -> str:
     raise WrongUsage(f"--set: there is no node {name!r}; the ids are {', '.join(list(nodes)[:20])}")
 
 
-def _title(node: dict[str, Any]) -> str | None:
-    meta = node.get("_meta")
-    return meta.get("title") if isinstance(meta, dict) else None  # type: ignore[return-value]
+def _value(text: str, declared: InputSpec | None) -> object:
+    if declared is not None and declared.type in ("STRING", "COMBO"):
+        return text
+    try:
+        value: object = json.loads(text)
+    except ValueError:
+        return text
+    return {"__value__": cast("list[Any]", value)} if isinstance(value, list) else value
 
 
-async def _run(document: Document, settings: Settings, output_dir: Path | None, *, quiet: bool) -> int:
+def _member(value: object, name: str) -> Any:
+    """A member of a JSON object; None for anything that is no object."""
+    return cast("dict[str, Any]", value).get(name) if isinstance(value, dict) else None
+
+
+def _title(node: object) -> str | None:
+    return _member(_member(node, "_meta"), "title")
+
+
+async def _run(
+    document: Document, changes: Sequence[str], settings: Settings, output_dir: Path | None, *, quiet: bool
+) -> int:
     folders = Folders.below(settings.data_dir, output_dir.absolute() if output_dir else None)
     folders.create()
+    folders.add_examples(EXAMPLE_INPUTS)
     engine = LocalEngine(settings.worker_config(folders))
     job_id = JobIds().new()
     stop = asyncio.Event()
@@ -153,6 +163,7 @@ async def _run(document: Document, settings: Settings, output_dir: Path | None, 
                     f"warning: the node pack {pack.name!r} could not be loaded: {_first_line(pack.error)}",
                     file=sys.stderr,
                 )
+        document = with_changes(document, changes, catalogue)
         prepared = prepare_or_refuse(document, catalogue, Files(settings.library(), folders.inputs))
         if not quiet:
             _print_problems(prepared.checked.warnings, "warning")
@@ -190,6 +201,7 @@ async def _follow(
     engine: LocalEngine, request: JobRequest, document: Document, catalogue: Catalogue, *, quiet: bool
 ) -> JobDone | JobFailed | JobCancelled:
     """Show a job's progress until it ends. A worker that dies is given one more try, as the server would."""
+    reason = ""
     for attempt in (1, 2):
         with _Bar(document, catalogue, quiet=quiet) as bar:
             try:
@@ -253,12 +265,10 @@ class _Bar:
                 return
 
 
-def _shown_title(node: Any, catalogue: Catalogue) -> str:
-    title = _title(node) if isinstance(node, dict) else None  # type: ignore[arg-type]
-    class_type = node.get("class_type") if isinstance(node, dict) else None  # type: ignore[union-attr]
-    if title or class_type not in catalogue:
-        return str(title or class_type)
-    return catalogue[str(class_type)].title  # type: ignore[arg-type]
+def _shown_title(node: object, catalogue: Catalogue) -> str:
+    class_type = str(_member(node, "class_type"))
+    spec = catalogue.get(class_type)
+    return _title(node) or (spec.title if spec is not None else class_type)
 
 
 def _print_problems(problems: Sequence[Problem], kind: str) -> None:

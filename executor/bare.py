@@ -13,7 +13,7 @@ from nodes.sdk.errors import NodeError
 class NoModels:
     """A library with nothing in it."""
 
-    def list(self, kind: str, /) -> Iterable[ModelEntry]:
+    def list(self, _kind: str, /) -> Iterable[ModelEntry]:
         return ()
 
     def resolve(self, kind: str, name: str, /) -> Any:
@@ -34,6 +34,6 @@ class BareResources:
         """Nothing is held."""
 
 
-def create(models_dir: Path, device: str, precision: str) -> BareResources:
+def create(_models_dir: Path, _device: str, _precision: str) -> BareResources:
     """The factory that a `WorkerConfig` names by default."""
     return BareResources()

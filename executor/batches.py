@@ -43,9 +43,8 @@ class EventBatches:
                 pending = self._pending
                 if type(event) is NodeDone and self._preview is not None:
                     self._preview = None
-                if type(event) is NodeProgress and pending and type(pending[-1]) is NodeProgress:
-                    if pending[-1].node == event.node:
-                        pending.pop()
+                if pending and _supersedes(event, pending[-1]):
+                    pending.pop()
                 pending.append(event)
         if not self._filled.is_set():
             self._filled.set()
@@ -81,3 +80,7 @@ class EventBatches:
                     self._preview, self._preview_sent = None, now
             if batch:
                 self._send(batch)
+
+
+def _supersedes(event: JobEvent, before: JobEvent) -> bool:
+    return type(event) is NodeProgress and type(before) is NodeProgress and event.node == before.node

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from executor.files import FileCatalogue
 from executor.problems import NearestNames, did_you_mean, quoted
@@ -78,7 +78,7 @@ def _number(spec: InputSpec) -> Reader:
     low, high, whole = spec.min, spec.max, spec.type == "INT"
 
     def read(value: Any) -> Any:
-        kind = type(value)
+        kind = cast("type[Any]", type(value))
         if whole:
             if kind is float and value.is_integer():
                 value = int(value)

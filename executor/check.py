@@ -6,7 +6,7 @@ Problems of nodes that no output node needs are warnings: they don't keep the re
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from executor.bind import Bad, Reader, value_reader
 from executor.files import FileCatalogue, Snapshot
@@ -159,9 +159,7 @@ class _Check:
                 problems.append(Problem(read.code, message, node.id, node.class_type, name, read.details))
             else:
                 values[name] = read
-        for name in plan.required:
-            if name not in given:
-                problems.append(_missing(node, plan.inputs[name]))
+        problems.extend(_missing(node, plan.inputs[name]) for name in plan.required if name not in given)
         return BoundNode(node.id, plan.spec, values, links)
 
     def _unknown_node(self, node: GraphNode) -> Problem:
@@ -273,7 +271,7 @@ def _cycles(nodes: Mapping[str, GraphNode]) -> list[list[str]]:
     """One cycle out of each tangle of cycles, its nodes in the order in which values would flow."""
     import networkx
 
-    graph: Any = networkx.DiGraph()
+    graph = cast("Any", networkx.DiGraph())
     graph.add_nodes_from(nodes)
     graph.add_edges_from(
         (link.node, node.id) for node in nodes.values() for _, link in node.links() if link.node in nodes
@@ -283,6 +281,6 @@ def _cycles(nodes: Mapping[str, GraphNode]) -> list[list[str]]:
     for tangle in networkx.strongly_connected_components(graph):
         if len(tangle) > 1 or any(graph.has_edge(each, each) for each in tangle):
             start = min(tangle, key=position.__getitem__)
-            edges: Any = networkx.find_cycle(graph.subgraph(tangle), start)
+            edges = cast("Any", networkx).find_cycle(graph.subgraph(tangle), start)
             cycles.append([edge[0] for edge in edges])
     return cycles

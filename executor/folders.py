@@ -5,6 +5,7 @@ from __future__ import annotations
 import mimetypes
 import os
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -36,6 +37,12 @@ class Folders:
         """Make sure that all of them are there."""
         for folder in (self.inputs, self.outputs, self.temp, self.cache):
             folder.mkdir(parents=True, exist_ok=True)
+
+    def add_examples(self, examples: Path) -> None:
+        """Copy the pictures that the example workflows name into the inputs, where they aren't there yet."""
+        for picture in sorted(examples.glob("*.png")):
+            if not (self.inputs / picture.name).exists():
+                shutil.copyfile(picture, self.inputs / picture.name)
 
     def root(self, folder: Folder) -> Path:
         return {"input": self.inputs, "output": self.outputs, "temp": self.temp}[folder]

@@ -67,14 +67,15 @@ def parse(document: Document) -> tuple[Graph, list[Problem]]:
 
 def _node(node_id: str, entry: Any, problems: list[Problem]) -> GraphNode | None:
     if NODE_ID.match(node_id) is None:
-        message = f"The node id {quoted(node_id)} can't be used: write 1 to 64 letters, digits, or _ . : -, and not dots alone."
+        allowed = "1 to 64 letters, digits, or _ . : -, and not dots alone"
+        message = f"The node id {quoted(node_id)} can't be used: write {allowed}."
         problems.append(Problem("bad_node_id", message, node=node_id[:64]))
         return None
-    class_type: Any = entry.get("class_type") if isinstance(entry, dict) else None
+    fields = cast("JsonObject", entry) if isinstance(entry, dict) else {}
+    class_type = fields.get("class_type")
     if not isinstance(class_type, str) or not class_type:
         problems.append(Problem("bad_document", f"Node {node_id!r} has no class_type: say which node it is.", node_id))
         return None
-    fields = cast("JsonObject", entry)
     given: Any = fields.get("inputs") or {}
     if not isinstance(given, dict):
         message = f'The "inputs" of node {node_id!r} must be an object with one entry for each input.'
@@ -82,7 +83,7 @@ def _node(node_id: str, entry: Any, problems: list[Problem]) -> GraphNode | None
         return None
     inputs: dict[str, Any] = {}
     for name, value in cast("JsonObject", given).items():
-        kind = type(value)
+        kind = cast("type[Any]", type(value))
         if kind is list:
             if len(value) == 2 and type(value[0]) is str and type(value[1]) is int:
                 inputs[name] = Link(value[0], value[1])
@@ -137,4 +138,4 @@ def _shallow(value: Any) -> bool:
 def _written(value: Any) -> Any:
     if type(value) is Link:
         return [value.node, value.output]
-    return {"__value__": value} if isinstance(value, list) else value
+    return {"__value__": cast("list[Any]", value)} if type(value) is list else value

@@ -56,8 +56,7 @@ def node_keys(nodes: Mapping[str, BoundNode], files: FileCatalogue, device_class
                 keyed = keyed and not declared.is_file
                 continue
             value = node.values.get(declared.name)
-            kind = type(value)
-            if kind is str:
+            if type(value) is str:
                 text = texts.get(value)
                 if text is None:
                     text = texts[value] = canonical(value)
@@ -86,7 +85,7 @@ def canonical(value: Any) -> bytes:
     Raises:
         Unkeyable: NaN, or a value JSON doesn't have.
     """
-    kind = type(value)
+    kind = cast("type[Any]", type(value))
     if kind is str:
         text = value.encode("utf-8", "surrogatepass")
         return b"s%d:%b" % (len(text), text)

@@ -48,32 +48,33 @@ def make_plan(
     targets = list(targets)
     wanted: dict[Key, bool] = {}
     pending = [keys[target] for target in targets]
-    by_key: dict[Key, list[str]] = {}
+    first: dict[Key, str] = {}
+    twins: dict[Key, list[str]] = {}
     for node_id in nodes:
-        by_key.setdefault(keys[node_id], []).append(node_id)
+        key = keys[node_id]
+        if first.setdefault(key, node_id) is not node_id:
+            twins.setdefault(key, []).append(node_id)
     while pending:
         key = pending.pop()
         if key in wanted:
             continue
         hit = wanted[key] = available(key)
         if not hit:
-            first = nodes[by_key[key][0]]
-            pending.extend(keys[link.node] for link in first.links.values())
+            pending.extend(keys[link.node] for link in nodes[first[key]].links.values())
 
     steps: list[Step] = []
     uses: dict[Key, int] = {}
     cached: list[str] = []
-    started: set[Key] = set()
     for node_id, node in nodes.items():
         key = keys[node_id]
         if wanted.get(key, True):
             cached.append(node_id)
-        elif key not in started:
-            started.add(key)
-            steps.append(Step(node, key, tuple(by_key[key][1:])))
+        elif first[key] is node_id:
+            steps.append(Step(node, key, tuple(twins.get(key, ()))))
             for link in node.links.values():
                 upstream = keys[link.node]
                 uses[upstream] = uses.get(upstream, 0) + 1
     asked = {keys[target] for target in targets}
-    hits = {key: by_key[key] for key, hit in wanted.items() if hit and (key in asked or key in uses)}
+    read = [key for key, hit in wanted.items() if hit and (key in asked or key in uses)]
+    hits = {key: [first[key], *twins.get(key, ())] for key in read}
     return Plan(steps, hits, cached, uses)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from executor.check import Checked, check
+from executor.collector import no_collection
 from executor.files import FileCatalogue
 from executor.formats.document import Document
 from executor.formats.modes import resolve_modes
@@ -25,9 +26,10 @@ def prepare(
     document: Document, catalogue: Catalogue, files: FileCatalogue, targets: Iterable[str] | None = None
 ) -> Prepared:
     """Parse, resolve modes and check; every problem there is comes back in `checked.problems`."""
-    graph, malformed = parse(document)
-    graph, left_out = resolve_modes(graph, catalogue)
-    checked = check(graph, catalogue, files, targets)
+    with no_collection():
+        graph, malformed = parse(document)
+        graph, left_out = resolve_modes(graph, catalogue)
+        checked = check(graph, catalogue, files, targets)
     return Prepared(
         graph, checked._replace(problems=malformed + checked.problems, warnings=left_out + checked.warnings)
     )

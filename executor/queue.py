@@ -1,7 +1,8 @@
 """The jobs in SQLite: what was asked for, how far it came, what came out. Nothing is told before it is committed.
 
 The standard library's `sqlite3` on one thread of its own is all that is needed: statements are short, one writer is
-all SQLite has, and the event loop only awaits them. WAL keeps readers and the writer apart; `synchronous=FULL`
+all SQLite has, and the event loop only awaits them. Documents have a table of their own, since SQLite writes a whole
+row again when one of its columns changes. WAL keeps readers and the writer apart; `synchronous=FULL`
 makes a commit survive a power cut, at the price of one fsync for each.
 """
 
@@ -29,7 +30,6 @@ MIGRATIONS = (
     CREATE TABLE jobs (
         id TEXT PRIMARY KEY,
         state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'done', 'failed', 'cancelled')),
-        document TEXT NOT NULL,
         targets TEXT,
         title TEXT,
         created_at REAL NOT NULL,
@@ -40,6 +40,7 @@ MIGRATIONS = (
         outputs TEXT NOT NULL DEFAULT '{}'
     ) STRICT;
     CREATE INDEX jobs_by_state ON jobs (state, id);
+    CREATE TABLE documents (job TEXT PRIMARY KEY REFERENCES jobs (id), text TEXT NOT NULL) STRICT;
     """,
 )
 COLUMNS = "id, state, title, created_at, started_at, finished_at, attempt, error, outputs"
@@ -106,9 +107,10 @@ class JobQueue:
         def insert(connection: sqlite3.Connection) -> None:
             with connection:
                 connection.execute(
-                    "INSERT INTO jobs (id, state, document, targets, title, created_at) VALUES (?, 'queued', ?, ?, ?, ?)",
-                    (job_id, document, wanted, title, now),
+                    "INSERT INTO jobs (id, state, targets, title, created_at) VALUES (?, 'queued', ?, ?, ?)",
+                    (job_id, wanted, title, now),
                 )
+                connection.execute("INSERT INTO documents (job, text) VALUES (?, ?)", (job_id, document))
 
         await self._do(insert)
         return Job(job_id, "queued", title, now)
@@ -122,12 +124,12 @@ class JobQueue:
         """Mark a job as running; its document, targets and the number of this attempt."""
         sql = (
             "UPDATE jobs SET state = 'running', started_at = ?, attempt = attempt + 1 WHERE id = ? "
-            "RETURNING document, targets, attempt"
+            "RETURNING targets, attempt, (SELECT text FROM documents WHERE job = jobs.id)"
         )
 
         def update(connection: sqlite3.Connection) -> tuple[str, tuple[str, ...] | None, int]:
             with connection:
-                document, targets, attempt = connection.execute(sql, (time.time(), job_id)).fetchone()
+                targets, attempt, document = connection.execute(sql, (time.time(), job_id)).fetchone()
             return document, None if targets is None else tuple(json.loads(targets)), attempt
 
         return await self._do(update)
@@ -159,7 +161,7 @@ class JobQueue:
 
     async def document(self, job_id: str) -> str | None:
         """The document of a job as JSON text."""
-        sql = "SELECT document FROM jobs WHERE id = ?"
+        sql = "SELECT text FROM documents WHERE job = ?"
         rows = await self._do(lambda connection: connection.execute(sql, (job_id,)).fetchall())
         return rows[0][0] if rows else None
 

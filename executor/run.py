@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, cast
 from executor.bind import Bad, Reader, value_reader
 from executor.cache import Cache, Entry
 from executor.check import BoundNode
+from executor.collector import no_collection
 from executor.context import JobContext, JobScope, Resources
 from executor.events import (
     JobCancelled,
@@ -122,14 +123,15 @@ class _Run:
     def execute(self) -> JobEnd:
         began = time.perf_counter()
         services, request = self._services, self._request
-        document = read_text(request.text)
-        prepared = prepare_or_refuse(document, services.catalogue, self._files, request.targets)
-        nodes, outputs = prepared.checked.nodes, prepared.checked.outputs
-        try:
-            keys = node_keys(nodes, self._files, services.resources.device_class, request.job_id)
-        except Unkeyable as error:
-            return JobFailed(JobError("bad_document", f"The workflow can't be run: {error}."), {})
-        plan, hits = self._plan(nodes, keys, outputs)
+        with no_collection():
+            document = read_text(request.text)
+            prepared = prepare_or_refuse(document, services.catalogue, self._files, request.targets)
+            nodes, outputs = prepared.checked.nodes, prepared.checked.outputs
+            try:
+                keys = node_keys(nodes, self._files, services.resources.device_class, request.job_id)
+            except Unkeyable as error:
+                return JobFailed(JobError("bad_document", f"The workflow can't be run: {error}."), {})
+            plan, hits = self._plan(nodes, keys, outputs)
         self._emit(JobStarted(request.attempt, len(nodes), len(plan.cached)))
         if plan.cached:
             files = {node: entry.files for key, entry in hits.items() if entry.files for node in plan.hits[key]}
@@ -173,7 +175,7 @@ class _Run:
                         hits[key] = entry
             if not lost:
                 return plan, {key: hits[key] for key in plan.hits}
-        return make_plan(nodes, keys, outputs, lambda key: False), {}
+        return make_plan(nodes, keys, outputs, lambda _: False), {}
 
     def _step(self, step: Step, keys: Mapping[str, Key], uses: dict[Key, int], scope: JobScope) -> None:
         node = step.node
@@ -260,14 +262,15 @@ def _invoke(
 
 def _outputs(result: Any, node: BoundNode) -> tuple[Any, ...]:
     expected = len(node.spec.outputs)
-    named = isinstance(result, tuple) and hasattr(cast("Any", result), "_fields")
-    if expected == 1 and not named:
-        return (result,)
+    several = cast("tuple[Any, ...]", result) if isinstance(result, tuple) else None
+    if expected == 1 and not hasattr(several, "_fields"):
+        return (cast("Any", result),)
     if expected == 0 and result is None:
         return ()
-    if isinstance(result, tuple) and len(cast("tuple[Any, ...]", result)) == expected:
-        return tuple(cast("tuple[Any, ...]", result))
-    message = f"{node.spec.id} returned {type(result).__name__}, and declares {expected} outputs; its pack is at fault."
+    if several is not None and len(several) == expected:
+        return tuple(several)
+    kind = type(cast("object", result)).__name__
+    message = f"{node.spec.id} returned {kind}, and declares {expected} outputs; its pack is at fault."
     raise NodeFailure(JobError("bad_return", message, node.id, node.spec.id))
 
 

@@ -16,6 +16,7 @@ from executor.folders import Folders
 from executor.messages import WorkerConfig
 
 ROOT = Path(__file__).resolve().parents[1]
+EXAMPLE_INPUTS = ROOT / "workflows" / "inputs"
 APP = "latentgraph"
 ENVIRONMENT = "LATENTGRAPH_"
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
@@ -140,9 +141,9 @@ def truth(text: str) -> bool:
     """A yes or no from an environment variable."""
     if text.lower() in ("1", "true", "yes", "on"):
         return True
-    if text.lower() in ("", "0", "false", "no", "off"):
-        return False
-    _refuse(f"{text!r} is neither yes nor no; write 1 or 0")
+    if text.lower() not in ("", "0", "false", "no", "off"):
+        _refuse(f"{text!r} is neither yes nor no; write 1 or 0")
+    return False
 
 
 def _refuse(message: str) -> NoReturn:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
 
 OVERHEAD = 200
 SIMPLE = (int, float, bool, type(None))
@@ -37,11 +37,11 @@ def size_of(value: Any) -> int:
             total += held
         elif isinstance(each, Mapping):
             total += OVERHEAD
-            pending.extend(each.keys())
-            pending.extend(each.values())
+            for pair in cast("Mapping[Any, Any]", each).items():
+                pending.extend(pair)
         elif isinstance(each, (tuple, list, set, frozenset)):
             total += OVERHEAD
-            pending.extend(each)
+            pending.extend(cast("Iterable[Any]", each))
         elif dataclasses.is_dataclass(each) and not isinstance(each, type):
             total += OVERHEAD
             pending.extend(getattr(each, field.name) for field in dataclasses.fields(each))

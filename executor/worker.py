@@ -20,12 +20,14 @@ from typing import Any, cast
 from executor.batches import EventBatches
 from executor.cache import Cache, Tier
 from executor.channel import Channel, ChannelClosed, standard_streams
+from executor.codec import Codec
 from executor.context import Resources
 from executor.events import JobError, JobEvent, JobFailed
 from executor.files import Files
 from executor.folders import OutputNames
 from executor.messages import Broken, CancelJob, Command, DeviceKnown, Events, Ready, RunJob, Stop, WorkerConfig
 from executor.run import JobRequest, Services, run_job
+from executor.store import DiskStore
 from nodes.sdk.packs import Packs, load_packs
 
 log = logging.getLogger("latentgraph.worker")
@@ -109,7 +111,9 @@ def _named(path: str) -> Any:
 
 
 def _disk_tier(config: WorkerConfig) -> Tier | None:
-    return None
+    if config.cache_disk <= 0:
+        return None
+    return DiskStore(config.folders.cache / "results", config.cache_disk, Codec(config.value_modules))
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn, cast
 
+from executor.collector import no_collection
 from executor.problems import BadDocument, JsonObject, Problem, quoted
 
 FORMAT = "latentgraph/1"
@@ -76,7 +77,8 @@ def parse_json(data: bytes | str) -> Any:
     except UnicodeDecodeError as error:
         refuse("bad_document", f"The document is not UTF-8 text (byte {error.start}); save it as JSON in UTF-8.")
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        with no_collection():
+            return json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         refuse("bad_document", f"The document is not JSON: {error.msg} in line {error.lineno}, column {error.colno}.")
     except RecursionError:

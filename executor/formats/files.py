@@ -6,7 +6,7 @@ from pathlib import Path
 
 from executor.formats.document import MAX_DOCUMENT_BYTES, Document, read_text, refuse
 from executor.formats.pictures import is_picture, metadata
-from executor.problems import BadDocument
+from executor.problems import BadDocument, Problem
 
 MAX_PICTURE_BYTES = 512 * 1024 * 1024
 
@@ -43,9 +43,5 @@ def read_bytes(data: bytes) -> Document:
                 return read_text(texts[keyword])
             except BadDocument as error:
                 first = first or error
-    if first is not None:
-        raise first
-    refuse(
-        "bad_document",
-        "There is no workflow in this picture; it may have been saved by another program, which drops it.",
-    )
+    message = "There is no workflow in this picture; it may have been saved by another program, which drops it."
+    raise first or BadDocument(Problem("bad_document", message))

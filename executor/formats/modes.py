@@ -92,7 +92,7 @@ def _past(link: Link, nodes: Mapping[str, GraphNode], catalogue: Catalogue) -> L
     while here is not None and here not in seen and here.node in nodes and nodes[here.node].mode == "bypass":
         seen.add(here)
         node = nodes[here.node]
-        spec = catalogue[node.class_type] if node.class_type in catalogue else None
+        spec = catalogue.get(node.class_type)
         here = _through(node, here.output, spec) if spec is not None else None
     return None if here in seen else here
 
