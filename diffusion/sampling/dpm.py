@@ -1,4 +1,4 @@
-"""DPM-Solver (Lu et al. 2022): exponential integrators for the noise prediction, with half-log-SNR -ln sigma as time."""
+"""DPM-Solver (Lu et al. 2022): exponential integrators for the noise prediction; time is half-log-SNR, -ln sigma."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from diffusion.errors import DiffusionError
 from diffusion.sampling.euler import ancestral_step, euler_step
 from diffusion.sampling.protocols import Denoise, Noise, Report
 
@@ -142,6 +143,12 @@ def dpm_adaptive(
         high = step.third_order()
         allowed = torch.clamp(rtol * torch.maximum(low.abs(), lower.abs()), min=atol)
         error = float(torch.linalg.vector_norm((low - high) / allowed)) / math.sqrt(x.numel())
+        if not math.isfinite(error) or after == now:
+            raise DiffusionError(
+                "The model's prediction is not finite, so no step is small enough. Try --precision fp32.",
+                input="model",
+                code="not_finite",
+            )
         factor = 1 + math.atan((1 / (error + 1e-8)) ** (1 / 3) - 1)
         size *= factor
         if factor >= safety:

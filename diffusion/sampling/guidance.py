@@ -16,7 +16,7 @@ from torch import Tensor
 from diffusion.errors import DiffusionError
 from diffusion.sampling.mask import repeat_to
 from diffusion.sampling.protocols import Check, DenoiserModel
-from diffusion.sampling.regions import Region, region_of
+from diffusion.sampling.regions import Region, region_of, with_matching_areas
 from diffusion.values import CondEntry, Conditioning
 
 MAX_REPEAT = 4
@@ -62,11 +62,13 @@ class Guidance:
         self._model = model
         self._cfg = cfg
         self._check = check
-        self._prompts: list[_Prompt] = []
-        for side, (name, conditioning) in enumerate((("positive", positive), ("negative", negative))):
+        for name, conditioning in (("positive", positive), ("negative", negative)):
             if not conditioning.entries:
                 raise DiffusionError(f"The {name} conditioning is empty.", input=name, code="bad_conditioning")
-            self._prompts += [_prepare(model, entry, side, name, shape) for entry in conditioning.entries]
+        negatives = with_matching_areas(negative.entries, positive.entries, shape)
+        positives = with_matching_areas(positive.entries, negatives, shape)
+        self._prompts = [_prepare(model, entry, 0, "positive", shape) for entry in positives]
+        self._prompts += [_prepare(model, entry, 1, "negative", shape) for entry in negatives]
         self._passes: dict[tuple[int, ...], list[_Pass]] = {}
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:

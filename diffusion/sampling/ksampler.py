@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -68,7 +68,8 @@ def sample(
 
 
 def run_sigmas(levels: DiscreteSchedule, sampler: Sampler, scheduler: str, steps: int, denoise: float = 1.0) -> Tensor:
-    """The sigmas of a KSampler run. With `denoise` below 1, the last `steps` of a schedule of steps / denoise; none at 0."""
+    """The sigmas of a KSampler run: with `denoise` below 1, the last `steps` of a schedule of steps / denoise; none at
+    0."""
     if not 0.0 <= denoise <= 1.0:
         raise DiffusionError(f"Denoise must be from 0 to 1, not {denoise}.", input="denoise", code="bad_denoise")
     if steps < 1:
@@ -114,16 +115,16 @@ def sample_sigmas(
     on_step: OnStep | None = None,
     check: Check | None = None,
 ) -> Latent:
-    """Sample a latent along given sigmas."""
+    """Sample a latent along given sigmas: at least two, positive but for the last, no two neighbours the same."""
     _check_latent(model, latent, seed)
-    levels: Sequence[float] = sigmas.tolist()
+    levels = _checked_levels(sigmas, sampler)
     with torch.inference_mode():
         samples = latent.samples.float()
         noise = initial_noise(samples.shape, seed, latent.batch_index) if add_noise else torch.zeros_like(samples)
         original = (samples * model.latent_scale).to(model.device)
         denoise: GuidedDenoise = Guidance(model, positive, negative, cfg, shape=samples.shape, check=check)
         if latent.noise_mask is not None:
-            outside = initial_noise(samples.shape, seed + 1) if sampler.fresh_mask_noise else noise
+            outside = initial_noise(samples.shape, (seed + 1) % 2**64) if sampler.fresh_mask_noise else noise
             mask = fit_mask(latent.noise_mask, samples.shape).to(model.device)
             denoise = MaskedDenoise(denoise, mask, original, outside.to(model.device))
 
@@ -133,7 +134,25 @@ def sample_sigmas(
 
         x = torch.add(original, noise.to(model.device), alpha=_noise_amount(model.sampling, levels[0]))
         x = sampler(denoise, x, levels, seed=seed, levels=model.sampling, report=report)
-        return replace(latent, samples=(x / model.latent_scale).to("cpu", torch.float32))
+    # Outside of inference mode, so that what leaves is an ordinary tensor.
+    return replace(latent, samples=(x / model.latent_scale).to("cpu", torch.float32))
+
+
+def _checked_levels(sigmas: Tensor, sampler: Sampler) -> list[float]:
+    """The sigmas as numbers. A level that repeats the one before is no step and is left out."""
+    given: list[float] = sigmas.tolist()
+    levels = given[:1] + [sigma for before, sigma in pairwise(given) if sigma != before]
+    if len(levels) < 2 or not all(0.0 < sigma < math.inf for sigma in levels[:-1]) or not 0.0 <= levels[-1] < math.inf:
+        raise DiffusionError(
+            "The sigmas must be at least two, and positive but for the last.", input="sigmas", code="bad_sigmas"
+        )
+    if sampler.noise != "none" and any(after > before for before, after in pairwise(levels)):
+        raise DiffusionError(
+            "This sampler adds noise on the way down and cannot follow sigmas that rise. Use euler for that.",
+            input="sampler",
+            code="bad_sigmas",
+        )
+    return levels
 
 
 def _noise_amount(levels: DiscreteSchedule, sigma: float) -> float:

@@ -9,8 +9,8 @@ from diffusion.sampling.protocols import GuidedDenoise
 
 
 def fit_mask(mask: Tensor, shape: torch.Size) -> Tensor:
-    """A mask `[H,W]`, `[B,H,W]` or `[B,1,H,W]` as `[B,1,h,w]` for latents of `shape`: resized bilinearly, and repeated or cut
-    to the batch."""
+    """A mask `[H,W]`, `[B,H,W]` or `[B,1,H,W]` as `[B,1,h,w]` for latents of `shape`: resized bilinearly, and repeated
+    or cut to the batch."""
     mask = mask.detach().float().reshape(-1, 1, *mask.shape[-2:])
     if mask.shape[-2:] != shape[-2:]:
         mask = torch.nn.functional.interpolate(mask, size=tuple(shape[-2:]), mode="bilinear")

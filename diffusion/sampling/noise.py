@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -45,13 +46,12 @@ def brownian_noise(x: Tensor, sigmas: Sequence[float], seed: int, *, on_device: 
     device = x.device if on_device else torch.device("cpu")
     low, high = min(sigma for sigma in sigmas if sigma > 0.0), max(sigmas)
     origin = torch.zeros(x.shape, device=device, dtype=torch.float32)
-    if low == high:  # a single step to zero draws nothing
-        return generator_noise(x, seed)
     tree = BrownianTree(low, origin, high, entropy=seed)
+    first, last = round(low, 6), round(high, 6)  # as the tree rounds its own ends
 
     def increment(sigma: float, sigma_next: float) -> Tensor:
         start, end = min(sigma, sigma_next), max(sigma, sigma_next)
-        path = tree(start, end) / math.copysign(math.sqrt(end - start), sigma_next - sigma)
-        return path.to(x.device)
+        path = cast("Tensor", tree(max(start, first), min(end, last)))
+        return (path / math.copysign(math.sqrt(end - start), sigma_next - sigma)).to(x.device)
 
     return increment

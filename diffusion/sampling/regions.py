@@ -9,7 +9,7 @@ timesteps, during which the prompt is active.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +18,7 @@ from torch import Tensor
 from diffusion.errors import DiffusionError
 from diffusion.sampling.discrete import DiscreteSchedule
 from diffusion.sampling.mask import fit_mask
+from diffusion.values import CondEntry
 
 FEATHER = 8
 """Over how many latent pixels an area without a mask fades at edges that lie inside the picture."""
@@ -56,7 +57,7 @@ def region_of(
     reaches over the edge is cut."""
     height, width = shape[-2:]
     whole = (0, 0, height, width)
-    box = _box(options["area"], height, width, input) if options.get("area") is not None else whole
+    box = area_box(options, shape, input) or whole
     strength = _number(options, "strength", 1.0)
     mask = options.get("mask")
     weight: Tensor | float = strength
@@ -78,14 +79,53 @@ def region_of(
     )
 
 
+def with_matching_areas(
+    entries: Sequence[CondEntry], others: Sequence[CondEntry], shape: torch.Size
+) -> list[CondEntry]:
+    """`entries`, and for each area that `others` have and these lack, a copy for it of the entry that covers it.
+
+    Guidance compares both sides in the same piece of the picture, so each area needs its opposite there: the prompt of
+    the smallest area around it, or else of the first entry without an area.
+    """
+    matched = list(entries)
+    for other in others:
+        box = area_box(other.options, shape, "positive")
+        if box is None:
+            continue
+        places = [(area_box(entry.options, shape, "negative"), entry) for entry in matched]
+        around = [(place[2] * place[3], place, entry) for place, entry in places if place and _inside(box, place)]
+        if around:
+            _, place, source = min(around, key=lambda found: found[0])
+        else:
+            place, source = next((found for found in places if found[0] is None), (box, other))
+        if place != box:
+            matched.append(CondEntry(source.embedding, source.pooled, other.options))
+    return matched
+
+
+def _inside(inner: Box, outer: Box) -> bool:
+    top, left, tall, wide = inner
+    return (
+        outer[0] <= top
+        and outer[1] <= left
+        and top + tall <= outer[0] + outer[2]
+        and left + wide <= outer[1] + outer[3]
+    )
+
+
 def _number(options: Mapping[str, object], name: str, default: float) -> float:
     value = options.get(name, default)
     if not isinstance(value, int | float):
-        raise DiffusionError(f"The option {name!r} of a conditioning must be a number, not {value!r}.", code="bad_option")
+        raise DiffusionError(f"A conditioning's {name} must be a number, not {value!r}.", code="bad_conditioning")
     return float(value)
 
 
-def _box(area: object, height: int, width: int, input: str) -> Box:
+def area_box(options: Mapping[str, object], shape: torch.Size, input: str) -> Box | None:
+    """The box of an `area` option, or None without one. Raises `DiffusionError` when it lies outside the picture."""
+    area = options.get("area")
+    height, width = shape[-2:]
+    if area is None:
+        return None
     if not isinstance(area, tuple):
         raise DiffusionError(f"An area must be a tuple, not {area!r}.", input=input, code="bad_area")
     if area[0] == "percentage":

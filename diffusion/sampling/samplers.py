@@ -28,6 +28,8 @@ class Sampler:
     drops_penultimate: bool = False
     """KSampler nodes give it one step more and leave out the last sigma before zero, where its inner evaluation would
     gain nothing."""
+    level_options: Callable[[DiscreteSchedule], Mapping[str, object]] | None = None
+    """Settings that depend on the model's noise levels; `options` go before them."""
     fresh_mask_noise: bool = False
     """With a noise mask, what lies outside is noised with a second draw (seed + 1)."""
 
@@ -42,15 +44,11 @@ class Sampler:
         report: Report,
     ) -> Tensor:
         """Run from `x` at the first of `sigmas` to the last. `levels` are the model's; `seed` that of added noise."""
-        options = dict(self.options)
+        options = {**(self.level_options(levels) if self.level_options else {}), **self.options}
         if self.noise == "generator":
             options["noise"] = generator_noise(x, seed)
         elif self.noise != "none":
             options["noise"] = brownian_noise(x, sigmas, seed, on_device=self.noise == "brownian_on_device")
-        if self.run is sa_solver.sa_solver:
-            options.setdefault(
-                "tau", sa_solver.tau_between(levels.percent_to_sigma(0.2), levels.percent_to_sigma(0.8))
-            )
         return self.run(denoise, x, sigmas, report=report, **options)
 
     def with_options(self, **options: object) -> Sampler:
@@ -62,6 +60,11 @@ def sampler_named(name: str) -> Sampler:
     """The sampler called `name`. Raises `DiffusionError` for an unknown one."""
     check_sampler(name)
     return SAMPLER_TABLE[name]
+
+
+def _tau(levels: DiscreteSchedule) -> Mapping[str, object]:
+    """SA-Solver is stochastic in the middle three fifths of the timesteps."""
+    return {"tau": sa_solver.tau_between(levels.percent_to_sigma(0.2), levels.percent_to_sigma(0.8))}
 
 
 _ancestral = partial(Sampler, noise="generator")
@@ -107,8 +110,8 @@ SAMPLER_TABLE: Mapping[str, Sampler] = {
     "er_sde": _ancestral(er_sde.er_sde),
     "seeds_2": _ancestral(seeds.seeds_2),
     "seeds_3": _ancestral(seeds.seeds_3),
-    "sa_solver": _ancestral(sa_solver.sa_solver),
-    "sa_solver_pece": _ancestral(sa_solver.sa_solver, options={"pece": True}),
+    "sa_solver": _ancestral(sa_solver.sa_solver, level_options=_tau),
+    "sa_solver_pece": _ancestral(sa_solver.sa_solver, options={"pece": True}, level_options=_tau),
     "ddim": Sampler(euler.euler, fresh_mask_noise=True),
     "uni_pc": Sampler(unipc.uni_pc, drops_penultimate=True),
     "uni_pc_bh2": Sampler(unipc.uni_pc, options={"variant": "bh2"}, drops_penultimate=True),

@@ -116,8 +116,8 @@ def dpmpp_3m_sde(
 
 
 def _between(sigma: float, sigma_next: float, part: float) -> float:
-    """The noise level a part of the way in half-log-SNR, in float32 as the schedules are: a Brownian path is looked up at it, to
-    a precision where the last digit counts."""
+    """The noise level a part of the way in half-log-SNR, in float32 as the schedules are: a Brownian path is looked up
+    there, and is rough enough to tell the last digit."""
     start, end = torch.tensor((sigma, sigma_next)).log().neg()
     return float((start + part * (end - start)).neg().exp())
 
@@ -127,6 +127,6 @@ def _first_order(x: Tensor, denoised: Tensor, h: float, eta: float) -> Tensor:
 
 
 def _add_noise(x: Tensor, noise: Noise, sigma: float, sigma_next: float, eta: float, s_noise: float) -> Tensor:
-    """The noise that the SDE has gathered at the end of the step; its variance is sigma'² (1 - (sigma'/sigma)^(2 eta))."""
+    """Add what the SDE gathers in the step: noise of variance sigma'² (1 - (sigma'/sigma)^(2 eta))."""
     amount = sigma_next * math.sqrt(-math.expm1(-2 * eta * math.log(sigma / sigma_next))) * s_noise
     return torch.add(x, noise(sigma, sigma_next), alpha=amount) if amount > 0.0 else x
