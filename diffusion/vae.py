@@ -52,7 +52,7 @@ def decode(vae: Autoencoder, latent: Latent) -> Tensor:
     samples = latent.samples
     if samples.ndim != 4 or samples.shape[1] != vae.latent_channels:
         raise BadLatent(
-            f"A latent of the shape {list(samples.shape)} cannot be decoded: the VAE has {vae.latent_channels} channels.",
+            f"A latent of shape {list(samples.shape)} cannot be decoded by a VAE of {vae.latent_channels} channels.",
             hint="Use the VAE of the model that made the latent.",
             input="samples",
         )

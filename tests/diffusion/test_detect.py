@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from diffusion.detect import detect
+from diffusion.errors import BadConfig, UnsupportedArchitecture
+from diffusion.sidecar import Sidecar
+from tests.diffusion import tiny
+from tests.reference.recipes import DATA, layout
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+@pytest.fixture(scope="module")
+def shapes() -> Shapes:
+    return {name: tuple(value.shape) for name, value in tiny.tensors().items()}
+
+
+def test_the_public_sd15_file_is_recognised():
+    found = detect(layout("sd15"))
+    assert found.unet is not None
+    assert found.vae is not None
+    assert found.clip is not None
+    assert found.unet.channels == (320, 640, 1280, 1280)
+    assert found.unet.attention == (True, True, True, False)
+    assert found.unet.heads == (8, 8, 8, 8)
+    assert (found.unet.layers_per_level, found.unet.context_dim, found.unet.transformer_depth) == (2, 768, 1)
+    assert found.vae.channels == (128, 256, 512, 512)
+    assert (found.vae.layers_per_level, found.vae.latent_channels, found.vae.downscale) == (2, 4, 8)
+    assert (found.clip.width, found.clip.layers, found.clip.heads) == (768, 12, 12)
+    assert (found.prediction, found.schedule.timesteps) == ("eps", 1000)
+
+
+def test_a_reduced_file_is_recognised_by_its_shapes(shapes: Shapes):
+    found = detect(shapes)
+    assert found.unet == tiny.UNET
+    assert found.vae == tiny.VAE
+    assert found.clip == tiny.CLIP
+
+
+def test_the_config_decides_heads_and_norm_groups(shapes: Shapes):
+    side = Sidecar(name="m.yaml", unet_heads=2, unet_norm_groups=16, vae_norm_groups=4, clip_heads=2, prediction="v")
+    found = detect(shapes, side)
+    assert found.unet is not None
+    assert found.unet.heads == (2, 2)
+    assert found.unet.norm_groups == 16
+    assert found.vae is not None
+    assert found.vae.norm_groups == 4
+    assert found.clip is not None
+    assert found.clip.heads == 2
+    assert found.prediction == "v"
+
+
+def test_a_config_of_another_model_is_refused(shapes: Shapes):
+    with pytest.raises(BadConfig, match="model_channels"):
+        detect(shapes, Sidecar(name="m.yaml", model_channels=320))
+
+
+def test_norm_groups_that_do_not_divide_ask_for_a_config(shapes: Shapes):
+    with pytest.raises(UnsupportedArchitecture) as caught:
+        detect(shapes, Sidecar(name="m.yaml", unet_norm_groups=7))
+    assert "norm_num_groups" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("drop", "left"),
+    [
+        ("model.diffusion_model", {"vae", "clip"}),
+        ("first_stage_model", {"unet", "clip"}),
+        ("cond_stage_model", {"unet", "vae"}),
+    ],
+)
+def test_a_part_may_be_missing(shapes: Shapes, drop: str, left: set[str]):
+    found = dataclasses.asdict(detect({name: shape for name, shape in shapes.items() if not name.startswith(drop)}))
+    assert {part for part in ("unet", "vae", "clip") if found[part] is not None} == left
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("sd15-inpainting", "inpainting"),
+        ("sd21-v", "Stable Diffusion 2"),
+        ("sdxl-base", "SDXL"),
+        ("controlnet-sd15", "ControlNet"),
+        ("lora-sd15", "LoRA"),
+        ("embedding-sd15", "embedding"),
+    ],
+)
+def test_other_public_files_are_refused_by_what_they_are(name: str, words: str):
+    with pytest.raises(UnsupportedArchitecture, match=words) as caught:
+        detect(layout(name), name="file.safetensors")
+    assert "file.safetensors" in str(caught.value)
+    assert caught.value.hint
+
+
+def test_an_unknown_file_is_refused_with_what_was_found():
+    with pytest.raises(UnsupportedArchitecture, match=r"1 tensors, named encoder\.layer"):
+        detect({"encoder.layer.0.weight": (3, 3)})
+
+
+def test_a_unet_with_blocks_removed_is_refused(shapes: Shapes):
+    pruned = {name: shape for name, shape in shapes.items() if ".middle_block.2." not in name}
+    with pytest.raises(UnsupportedArchitecture, match="removed"):
+        detect(pruned)
+
+
+def test_parts_that_do_not_fit_each_other_are_refused(shapes: Shapes):
+    wrong = dict(shapes)
+    wrong["cond_stage_model.transformer.text_model.embeddings.token_embedding.weight"] = (49408, 128)
+    with pytest.raises(UnsupportedArchitecture, match="width 64"):
+        detect(wrong)
+
+
+@pytest.mark.parametrize("dimensions", [0, 1, 3])
+def test_any_tensor_of_the_wrong_rank_is_a_clean_error(shapes: Shapes, dimensions: int):
+    for name in list(shapes)[::7]:
+        wrong = {**shapes, name: (4,) * dimensions}
+        try:
+            detect(wrong)
+        except (UnsupportedArchitecture, BadConfig):
+            continue
+
+
+def test_the_layouts_are_those_that_are_tested():
+    assert set(json.loads((DATA / "layouts.json").read_text())) >= {"sd15", "sdxl-base"}
