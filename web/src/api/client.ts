@@ -75,8 +75,17 @@ function readProblems(value: JsonValue | undefined, severity: Problem['severity'
   }));
 }
 
-async function request(method: string, path: string, body?: BodyInit, signal?: AbortSignal): Promise<JsonObject> {
-  const init: RequestInit = { method, ...(body === undefined ? {} : { body }), ...(signal ? { signal } : {}) };
+async function request(
+  method: string,
+  path: string,
+  body?: BodyInit,
+  signal?: AbortSignal,
+): Promise<JsonObject> {
+  const init: RequestInit = {
+    method,
+    ...(body === undefined ? {} : { body }),
+    ...(signal ? { signal } : {}),
+  };
   if (typeof body === 'string') init.headers = { 'content-type': 'application/json' };
   let response: Response;
   try {

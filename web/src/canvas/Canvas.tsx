@@ -42,7 +42,7 @@ export function Canvas() {
   const snap = useSettings((state) => state.snap);
   const connecting = useConnect();
   const flowPoint = useFlowPoint();
-  useFitOnLoad();
+  const onMoved = useFitOnLoad();
 
   const onDoubleClick = (event: MouseEvent) => {
     if (!(event.target as Element).classList.contains('react-flow__pane')) return;
@@ -73,6 +73,7 @@ export function Canvas() {
           onNodesChange={onNodesChange}
           onEdgesChange={onEdgesChange}
           {...connecting}
+          onMoveStart={onMoved}
           connectionMode={ConnectionMode.Strict}
           connectionLineComponent={ConnectionLine}
           connectionRadius={28}

@@ -46,13 +46,16 @@ export function CanvasMenu({ children }: { children: ReactNode }) {
   return (
     <ContextMenu.Root modal={false}>
       <ContextMenu.Trigger asChild>
-        {/* biome-ignore lint/a11y/noStaticElementInteractions: every entry has a key or a button as well */}
         <div className="canvas-area" onContextMenuCapture={onContextMenu}>
           {children}
         </div>
       </ContextMenu.Trigger>
       <ContextMenu.Portal>
-        <ContextMenu.Content className="menu" collisionPadding={8} onCloseAutoFocus={(event) => event.preventDefault()}>
+        <ContextMenu.Content
+          className="menu"
+          collisionPadding={8}
+          onCloseAutoFocus={(event) => event.preventDefault()}
+        >
           <ContextItems entries={entries} />
         </ContextMenu.Content>
       </ContextMenu.Portal>

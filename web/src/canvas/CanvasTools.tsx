@@ -25,7 +25,12 @@ export function CanvasTools() {
         <Plus size={16} />
       </IconButton>
       <span className="tools-line" />
-      <IconButton side="top" label={t('canvas.fit')} keys="F" onClick={() => void flow.fitView({ ...FIT, duration: 200 })}>
+      <IconButton
+        side="top"
+        label={t('canvas.fit')}
+        keys="F"
+        onClick={() => void flow.fitView({ ...FIT, duration: 200 })}
+      >
         <Maximize size={16} />
       </IconButton>
       <IconButton side="top" label={t('canvas.arrange')} keys="L" onClick={arrange}>

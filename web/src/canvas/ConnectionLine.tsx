@@ -21,7 +21,10 @@ export function ConnectionLine(props: ConnectionLineComponentProps<FlowNode>) {
   const ends = drawnEndpoints({ fromHandle, toHandle });
   const why = ends && whyNot(ends);
   return (
-    <g className={why ? 'drawn-link is-refused' : 'drawn-link'} style={{ '--port': typeColour(type) } as React.CSSProperties}>
+    <g
+      className={why ? 'drawn-link is-refused' : 'drawn-link'}
+      style={{ '--port': typeColour(type) } as React.CSSProperties}
+    >
       <path d={path} />
       <circle cx={toX} cy={toY} r={4} />
       {why && <Reason text={refusalText(why)} x={toX} y={toY} />}

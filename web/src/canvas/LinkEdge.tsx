@@ -1,6 +1,6 @@
 // A link in the colour of what flows through it; it moves while the node it feeds is running.
 
-import { BaseEdge, EdgeLabelRenderer, type EdgeProps, getBezierPath } from '@xyflow/react';
+import { BaseEdge, EdgeLabelRenderer, type EdgeProps, getBezierPath, getSmoothStepPath } from '@xyflow/react';
 import { X } from 'lucide-react';
 import { memo } from 'react';
 import { findSpec } from '../core/catalogue.ts';
@@ -13,13 +13,25 @@ import type { FlowEdge } from '../state/flow.ts';
 import { useGraph } from '../state/graph.ts';
 import { cx } from '../ui/cx.ts';
 
+const ROOM = 24;
+
+/** A curve to what lies ahead; around the corner, between the cards, to what lies behind. */
+const linkPath = (props: EdgeProps<FlowEdge>) =>
+  props.targetX > props.sourceX + ROOM
+    ? getBezierPath(props)
+    : getSmoothStepPath({ ...props, borderRadius: 12, offset: 18 });
+
 export const LinkEdge = memo(function LinkEdge(props: EdgeProps<FlowEdge>) {
   const { id, source, target, data, selected } = props;
   const classType = useGraph((state) => state.doc.nodes[source]?.classType ?? '');
-  const dim = useGraph((state) => state.doc.nodes[source]?.mode === 'mute' || state.doc.nodes[target]?.mode === 'mute');
-  const type = useCatalogue((state) => findSpec(state.catalogue, classType)?.outputs[data?.output ?? 0]?.type ?? '*');
+  const dim = useGraph(
+    (state) => state.doc.nodes[source]?.mode === 'mute' || state.doc.nodes[target]?.mode === 'mute',
+  );
+  const type = useCatalogue(
+    (state) => findSpec(state.catalogue, classType)?.outputs[data?.output ?? 0]?.type ?? '*',
+  );
   const active = useNodeRun(target)?.phase === 'running';
-  const [path, labelX, labelY] = getBezierPath(props);
+  const [path, labelX, labelY] = linkPath(props);
   return (
     <>
       <BaseEdge

@@ -8,18 +8,28 @@ import { useGraph } from '../state/graph.ts';
 import { useJobs } from '../state/jobs.ts';
 import { useSettings } from '../state/settings.ts';
 
+const SIZE = { width: 168, height: 112 };
+
 export function Overview() {
   const shown = useSettings((state) => state.minimap);
   const some = useGraph((state) => state.nodes.length > 0);
   const run = useJobs((state) => state.run);
   const className = useCallback(
-    (node: FlowNode) => (node.type === 'frame' ? 'mini-frame' : `mini-${run?.nodes[node.id]?.phase ?? 'idle'}`),
+    (node: FlowNode) =>
+      node.type === 'frame' ? 'mini-frame' : `mini-${run?.nodes[node.id]?.phase ?? 'idle'}`,
     [run],
   );
   if (!shown || !some) return null;
   return (
     <Panel position="bottom-right" className="minimap" data-testid="minimap">
-      <MiniMap<FlowNode> pannable zoomable ariaLabel={t('canvas.minimap')} nodeClassName={className} nodeBorderRadius={8} />
+      <MiniMap<FlowNode>
+        pannable
+        zoomable
+        style={SIZE}
+        ariaLabel={t('canvas.minimap')}
+        nodeClassName={className}
+        nodeBorderRadius={8}
+      />
     </Panel>
   );
 }

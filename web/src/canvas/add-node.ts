@@ -26,9 +26,19 @@ export function addFromCatalogue(classType: string, at: Point, loose: LooseEnd |
     const port = loose && fittingPort(spec, loose);
     if (!loose || !port) return added.doc;
     if (loose.side === 'output' && 'input' in port)
-      return connect(added.doc, { source: loose.node, output: loose.output, target: added.id, input: port.input });
+      return connect(added.doc, {
+        source: loose.node,
+        output: loose.output,
+        target: added.id,
+        input: port.input,
+      });
     if (loose.side === 'input' && 'output' in port)
-      return connect(added.doc, { source: added.id, output: port.output, target: loose.node, input: loose.input });
+      return connect(added.doc, {
+        source: added.id,
+        output: port.output,
+        target: loose.node,
+        input: loose.input,
+      });
     return added.doc;
   });
   if (id) useGraph.getState().select([id]);
@@ -45,9 +55,13 @@ export function connectToNode(loose: LooseEnd, node: string): boolean {
   const port = fittingPort(unlinked, loose) ?? fittingPort(spec, loose);
   if (!port) return false;
   if (loose.side === 'output' && 'input' in port)
-    edit((now) => connect(now, { source: loose.node, output: loose.output, target: node, input: port.input }));
+    edit((now) =>
+      connect(now, { source: loose.node, output: loose.output, target: node, input: port.input }),
+    );
   else if (loose.side === 'input' && 'output' in port)
-    edit((now) => connect(now, { source: node, output: port.output, target: loose.node, input: loose.input }));
+    edit((now) =>
+      connect(now, { source: node, output: port.output, target: loose.node, input: loose.input }),
+    );
   return true;
 }
 

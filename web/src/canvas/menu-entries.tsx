@@ -18,7 +18,7 @@ import {
   Workflow,
 } from 'lucide-react';
 import type { Point } from '../core/document.ts';
-import { dissolveNode, disconnect, removeGroup } from '../core/edit.ts';
+import { disconnect, dissolveNode, removeGroup } from '../core/edit.ts';
 import { t } from '../i18n/index.ts';
 import { catalogueNow } from '../state/catalogue.ts';
 import { useGraph } from '../state/graph.ts';
@@ -34,17 +34,32 @@ import {
   selectAll,
 } from '../state/selection.ts';
 import { useUi } from '../state/ui.ts';
-import type { MenuEntry } from '../ui/Menu.tsx';
 import { MOD } from '../ui/keys.ts';
+import type { MenuEntry } from '../ui/Menu.tsx';
 
 const SIZE = 14;
 
 export function nodeEntries(id: string): MenuEntry[] {
   const node = useGraph.getState().doc.nodes[id];
   return [
-    { label: t('node.rename'), icon: <Pencil size={SIZE} />, keys: 'F2', onSelect: () => setTimeout(renameSelection) },
-    { label: t('node.duplicate'), icon: <CopyPlus size={SIZE} />, keys: `${MOD}D`, onSelect: duplicateSelection },
-    { label: t('node.copy'), icon: <Copy size={SIZE} />, keys: `${MOD}C`, onSelect: () => void copyToClipboard() },
+    {
+      label: t('node.rename'),
+      icon: <Pencil size={SIZE} />,
+      keys: 'F2',
+      onSelect: () => setTimeout(renameSelection),
+    },
+    {
+      label: t('node.duplicate'),
+      icon: <CopyPlus size={SIZE} />,
+      keys: `${MOD}D`,
+      onSelect: duplicateSelection,
+    },
+    {
+      label: t('node.copy'),
+      icon: <Copy size={SIZE} />,
+      keys: `${MOD}C`,
+      onSelect: () => void copyToClipboard(),
+    },
     'separator',
     {
       label: t('node.mute'),
@@ -73,7 +88,13 @@ export function nodeEntries(id: string): MenuEntry[] {
       icon: <Scissors size={SIZE} />,
       onSelect: () => useGraph.getState().edit((doc) => dissolveNode(doc, catalogueNow(), id)),
     },
-    { label: t('node.delete'), icon: <Trash2 size={SIZE} />, keys: 'Del', danger: true, onSelect: deleteSelection },
+    {
+      label: t('node.delete'),
+      icon: <Trash2 size={SIZE} />,
+      keys: 'Del',
+      danger: true,
+      onSelect: deleteSelection,
+    },
   ];
 }
 

@@ -95,7 +95,9 @@ export function useConnect() {
       onReconnect: (edge: FlowEdge, connection: Connection) => {
         reconnected.current = true;
         const old = endpoints(edge);
-        useGraph.getState().edit((doc) => connect(disconnect(doc, old.target, old.input), endpoints(connection)));
+        useGraph
+          .getState()
+          .edit((doc) => connect(disconnect(doc, old.target, old.input), endpoints(connection)));
       },
       onReconnectEnd: (
         _event: MouseEvent | TouchEvent,

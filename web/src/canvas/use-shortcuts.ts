@@ -70,7 +70,8 @@ export function useShortcuts(): void {
 
     const onKeyDown = (event: KeyboardEvent) => {
       const name = nameOf(event);
-      const action = EVERYWHERE[name] ?? (isTyping(event.target) || overlayOpen() ? undefined : actions[name]);
+      const action =
+        EVERYWHERE[name] ?? (isTyping(event.target) || overlayOpen() ? undefined : actions[name]);
       if (!action) return;
       event.preventDefault();
       action();

@@ -1,6 +1,6 @@
 // The node catalogue as the editor sees it: what the server says each node takes and gives, found by id or alias.
 
-import { type JsonObject, type JsonValue, isObject } from './json.ts';
+import { isObject, type JsonObject, type JsonValue } from './json.ts';
 
 export type Widget =
   | 'number'
@@ -120,9 +120,7 @@ export function buildCatalogue(specs: NodeSpec[]): Catalogue {
 
 /** The spec of a class type, through its aliases; undefined when the server has no such node. */
 export function findSpec(catalogue: Catalogue, classType: string): NodeSpec | undefined {
-  return (
-    catalogue.specs.get(classType) ?? catalogue.specs.get(catalogue.aliases.get(classType) ?? '')
-  );
+  return catalogue.specs.get(classType) ?? catalogue.specs.get(catalogue.aliases.get(classType) ?? '');
 }
 
 export function findInput(spec: NodeSpec | undefined, name: string): InputSpec | undefined {

@@ -8,7 +8,10 @@ import { isObject, parseJson, stringifyJson } from './json.ts';
 /** The selected nodes as text. Links from outside the selection are kept: pasting in place restores them. */
 export function copyNodes(doc: GraphDocument, ids: readonly string[]): string {
   const nodes = Object.fromEntries(
-    ids.map((id) => doc.nodes[id]).filter((node) => node !== undefined).map((node) => [node.id, node]),
+    ids
+      .map((id) => doc.nodes[id])
+      .filter((node) => node !== undefined)
+      .map((node) => [node.id, node]),
   );
   return stringifyJson(writeDocument({ nodes, groups: [], subgraphs: {}, extra: {} }), 1);
 }
@@ -40,7 +43,8 @@ export function pasteNodes(
   const corners = Object.values(copied.nodes).map((node) => node.pos ?? [0, 0]);
   const left = Math.min(...corners.map(([x]) => x ?? 0));
   const top = Math.min(...corners.map(([, y]) => y ?? 0));
-  const [dx, dy] = 'at' in place ? [place.at[0] - left, place.at[1] - top] : place.offset;
+  const [dx, dy] =
+    'at' in place ? [place.at[0] - left, place.at[1] - top] : freeOffset(doc, [left, top], place.offset);
   for (const node of Object.values(copied.nodes)) {
     const links: Record<string, Link> = {};
     for (const [input, link] of Object.entries(node.links)) {
@@ -53,4 +57,12 @@ export function pasteNodes(
     nodes[id] = { ...node, id, links, pos: [x + dx, y + dy] };
   }
   return { doc: { ...doc, nodes }, ids: [...renamed.values()] };
+}
+
+/** The offset, as often as it takes for a corner that no node has yet. */
+function freeOffset(doc: GraphDocument, [left, top]: Point, [x, y]: Point): Point {
+  const taken = new Set(Object.values(doc.nodes).map((node) => String(node.pos)));
+  let count = 1;
+  while (taken.has(`${left + x * count},${top + y * count}`)) count += 1;
+  return [x * count, y * count];
 }

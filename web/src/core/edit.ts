@@ -1,7 +1,7 @@
 // Every edit of a workflow as a pure function from document to document. An edit that changes nothing returns the
 // very same document, so that no empty step reaches the undo history.
 
-import { type Catalogue, defaultValues, type NodeSpec } from './catalogue.ts';
+import { type Catalogue, defaultValues, findSpec, type NodeSpec } from './catalogue.ts';
 import {
   freshId,
   type GraphDocument,
@@ -14,7 +14,6 @@ import {
 } from './document.ts';
 import type { JsonValue } from './json.ts';
 import type { Endpoints } from './types.ts';
-import { findSpec } from './catalogue.ts';
 
 type Change = (node: GraphNode) => GraphNode;
 
@@ -32,11 +31,7 @@ export function changeNodes(doc: GraphDocument, ids: Iterable<string>, change: C
   return nodes ? { ...doc, nodes } : doc;
 }
 
-export function addNode(
-  doc: GraphDocument,
-  spec: NodeSpec,
-  pos: Point,
-): { doc: GraphDocument; id: string } {
+export function addNode(doc: GraphDocument, spec: NodeSpec, pos: Point): { doc: GraphDocument; id: string } {
   const id = freshId(doc.nodes);
   const seeds = spec.inputs.filter((input) => input.widget === 'seed');
   const node = makeNode(id, spec.id, {

@@ -16,7 +16,8 @@ export const emptyHistory = <T>(): History<T> => ({ past: [], future: [], key: n
 
 /** Notes that `before` is about to be replaced. */
 export function record<T>(history: History<T>, before: T, key: string | null, now: number): History<T> {
-  const joins = key !== null && key === history.key && now - history.at < COALESCE_MS && history.past.length > 0;
+  const joins =
+    key !== null && key === history.key && now - history.at < COALESCE_MS && history.past.length > 0;
   const past = joins ? history.past : [...history.past, before].slice(-HISTORY_LIMIT);
   return { past, future: [], key, at: now };
 }

@@ -8,7 +8,7 @@ export interface JsonObject {
 
 /** Marks an integer literal that was turned into a string on its way through JSON.parse / JSON.stringify. */
 const MARK = '\uE000int:';
-const LITERAL = /"(?:[^"\\]|\\.)*"|-?\d{16,}(?![\d.eE])/g;
+const LITERAL = /"(?:[^"\\]|\\.)*"|(?<![\d.eE+])-?\d{16,}(?![\d.eE])/g;
 const MARKED = /"\uE000int:(-?\d+)"/g;
 
 /** Parses JSON text; throws SyntaxError as JSON.parse does. */

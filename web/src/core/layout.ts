@@ -50,7 +50,7 @@ export function estimateSize(node: GraphNode, spec: NodeSpec | undefined): Size 
   let height = HEADER + 12 + (spec?.outputs.length ?? 1) * 24;
   for (const input of spec?.inputs ?? [])
     height += input.widget === 'multiline' ? 112 : input.widget === 'image' ? 180 : input.widget ? ROW : 24;
-  if (spec?.output) height += 220;
+  if (spec?.output) height += 256;
   return { width, height };
 }
 
@@ -61,7 +61,10 @@ export function cardWidth(spec: NodeSpec | undefined): number {
 }
 
 /** The document with a place for every node: as it is when all have one, else arranged anew. */
-export function withPositions(doc: GraphDocument, specOf: (classType: string) => NodeSpec | undefined): GraphDocument {
+export function withPositions(
+  doc: GraphDocument,
+  specOf: (classType: string) => NodeSpec | undefined,
+): GraphDocument {
   const nodes = Object.values(doc.nodes);
   if (nodes.every((node) => node.pos !== null)) return doc;
   const corners = arrange(doc, (id) => {

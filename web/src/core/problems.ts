@@ -20,7 +20,8 @@ export function groupProblems(problems: readonly Problem[]): Record<string, Node
   const order = [...problems].sort((a, b) => Number(b.severity === 'error') - Number(a.severity === 'error'));
   for (const problem of order) {
     if (problem.node === null) continue;
-    const entry = (grouped[problem.node] ??= { all: [], byInput: {} });
+    const entry = grouped[problem.node] ?? { all: [], byInput: {} };
+    grouped[problem.node] = entry;
     entry.all.push(problem);
     if (problem.input !== null) entry.byInput[problem.input] ??= problem;
   }

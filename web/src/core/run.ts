@@ -29,7 +29,15 @@ export type JobEvent = { job: string; seq: number } & (
   | { type: 'node_started'; node: string }
   | { type: 'node_progress'; node: string; done: number; total: number }
   | { type: 'node_done'; node: string; seconds: number; outputs: OutputFile[] }
-  | { type: 'node_failed'; node: string; class_type: string; input: string | null; code: string; message: string; detail: string | null }
+  | {
+      type: 'node_failed';
+      node: string;
+      class_type: string;
+      input: string | null;
+      code: string;
+      message: string;
+      detail: string | null;
+    }
   | { type: 'job_done'; seconds: number; outputs: Record<string, OutputFile[]> }
   | { type: 'job_failed'; error: JobError }
   | { type: 'job_cancelled' }
@@ -114,7 +122,8 @@ function show(draft: Draft, outputs: Readonly<Record<string, readonly OutputFile
 /** Nodes that were still running when the job ended are no longer. */
 function end(draft: Draft, state: JobState): void {
   draft.state = state;
-  for (const [id, node] of Object.entries(draft.nodes)) if (node.phase === 'running') mark(draft, id, { phase: 'idle' });
+  for (const [id, node] of Object.entries(draft.nodes))
+    if (node.phase === 'running') mark(draft, id, { phase: 'idle' });
 }
 
 function fold(draft: Draft, event: JobEvent): void {

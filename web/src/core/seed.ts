@@ -15,7 +15,12 @@ export function drawSeed(input: Pick<InputSpec, 'min' | 'max'>, random: () => nu
   return low + Math.floor(random() * (high - low));
 }
 
-export function nextSeed(value: JsonValue, control: SeedControl, input: InputSpec, random: () => number): JsonValue {
+export function nextSeed(
+  value: JsonValue,
+  control: SeedControl,
+  input: InputSpec,
+  random: () => number,
+): JsonValue {
   if (control === 'fixed') return value;
   if (control === 'randomize') return drawSeed(input, random);
   const step = control === 'increment' ? 1n : -1n;
@@ -34,7 +39,12 @@ export function advanceSeeds(doc: GraphDocument, catalogue: Catalogue, random: (
     for (const input of findSpec(catalogue, node.classType)?.inputs ?? []) {
       const control = node.seedControl[input.name];
       if (input.widget !== 'seed' || !control || node.links[input.name]) continue;
-      next = setValue(next, node.id, input.name, nextSeed(node.values[input.name] ?? 0, control, input, random));
+      next = setValue(
+        next,
+        node.id,
+        input.name,
+        nextSeed(node.values[input.name] ?? 0, control, input, random),
+      );
     }
   }
   return next;

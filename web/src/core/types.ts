@@ -22,7 +22,15 @@ export interface Endpoints {
 }
 
 export type Refusal =
-  | { reason: 'type'; target: string; input: string; wanted: string; source: string; output: string; given: string }
+  | {
+      reason: 'type';
+      target: string;
+      input: string;
+      wanted: string;
+      source: string;
+      output: string;
+      given: string;
+    }
   | { reason: 'self' }
   | { reason: 'cycle'; source: string; target: string }
   | { reason: 'missing' };

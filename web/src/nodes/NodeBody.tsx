@@ -54,7 +54,9 @@ export function NodeBody({ node, spec }: { node: GraphNode; spec: NodeSpec }) {
 
 /** Outputs are named by their type in capitals as often as not: "LATENT" reads better as "latent". */
 const outputLabel = (name: string): string =>
-  name === name.toUpperCase() && name.length > 4 ? name.toLowerCase().replaceAll('_', ' ') : name.replaceAll('_', ' ');
+  name === name.toUpperCase() && name.length > 4
+    ? name.toLowerCase().replaceAll('_', ' ')
+    : name.replaceAll('_', ' ');
 
 function SocketRow({ node, input }: { node: GraphNode; input: InputSpec }) {
   const problem = useJobs((state) => state.byNode[node.id]?.byInput[input.name]);
@@ -87,7 +89,12 @@ const WidgetRow = memo(
     const tall = !linked && (input.widget === 'multiline' || input.widget === 'image');
     return (
       <div
-        className={cx('row row-widget', tall && 'is-tall', problem && `has-${problem.severity}`)}
+        className={cx(
+          'row row-widget',
+          tall && 'is-tall',
+          input.widget === 'model' && 'is-model',
+          problem && `has-${problem.severity}`,
+        )}
         title={problem?.message}
       >
         {input.socket && (

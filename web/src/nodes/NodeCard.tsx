@@ -73,7 +73,14 @@ function CollapsedPorts({ node, spec }: { node: GraphNode; spec: NodeSpec | unde
         />
       ))}
       {spec?.outputs.map((output, index) => (
-        <Port key={output.name} node={node.id} side="output" name={output.name} index={index} type={output.type} />
+        <Port
+          key={output.name}
+          node={node.id}
+          side="output"
+          name={output.name}
+          index={index}
+          type={output.type}
+        />
       ))}
     </div>
   );

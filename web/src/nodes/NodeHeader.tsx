@@ -38,7 +38,6 @@ export function NodeHeader({ node, spec, run }: HeaderProps) {
       {renaming ? (
         <TitleField id={node.id} title={title} />
       ) : (
-        // biome-ignore lint/a11y/noStaticElementInteractions: renaming is in the node menu and on F2 as well
         <h3
           className="card-title"
           title={spec && title !== spec.title ? `${title} · ${spec.title}` : title}
@@ -75,9 +74,9 @@ function Badges({ mode, run }: { mode: GraphNode['mode']; run: NodeRun | undefin
     );
   if (run?.phase === 'cached')
     return (
-      <Tip text={t('node.cachedHelp')}>
-        <span className="badge badge-cached">
-          <Zap size={12} /> {t('node.cached')}
+      <Tip text={`${t('node.cached')}: ${t('node.cachedHelp')}`}>
+        <span className="badge badge-cached" role="img" aria-label={t('node.cached')}>
+          <Zap size={12} fill="currentColor" />
         </span>
       </Tip>
     );
@@ -102,7 +101,10 @@ function Progress({ run }: { run: NodeRun }) {
       {...(known ? { 'aria-valuenow': run.done } : {})}
       aria-label={known ? t('node.progress', { done: run.done, total: run.total }) : t('node.waiting')}
     >
-      <div className={known ? 'fill' : 'fill is-endless'} style={known ? { width: `${(run.done / run.total) * 100}%` } : {}} />
+      <div
+        className={known ? 'fill' : 'fill is-endless'}
+        style={known ? { width: `${(run.done / run.total) * 100}%` } : {}}
+      />
     </div>
   );
 }

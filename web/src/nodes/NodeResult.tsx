@@ -24,7 +24,12 @@ export function NodeResult({ id, spec, run }: ResultProps) {
   if (preview)
     return (
       <div className="result">
-        <img className={cx('result-picture', run?.phase === 'running' && 'is-live')} src={preview} alt="" draggable={false} />
+        <img
+          className={cx('result-picture', run?.phase === 'running' && 'is-live')}
+          src={preview}
+          alt=""
+          draggable={false}
+        />
       </div>
     );
   if (!spec?.output) return null;

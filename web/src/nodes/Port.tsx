@@ -4,8 +4,8 @@ import { Handle, Position } from '@xyflow/react';
 import { memo } from 'react';
 import { fits } from '../core/types.ts';
 import { t, typeName } from '../i18n/index.ts';
-import { inputHandle, outputHandle } from '../state/flow.ts';
 import { useConnecting } from '../state/connecting.ts';
+import { inputHandle, outputHandle } from '../state/flow.ts';
 import { cx } from '../ui/cx.ts';
 import { typeColour } from './type-colour.ts';
 

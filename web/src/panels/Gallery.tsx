@@ -15,15 +15,19 @@ export interface GalleryItem {
   job: Job;
 }
 
-/** All pictures of the given jobs; saved ones, and previews of jobs that saved nothing. */
+/**
+ * All pictures of the given jobs (newest first); saved ones, and previews of jobs that saved nothing. A picture that a
+ * later job took from the cache is shown once, as the work of the job that made it.
+ */
 export function picturesOf(jobs: readonly Job[]): GalleryItem[] {
-  return jobs.flatMap((job) => {
+  const items = jobs.flatMap((job) => {
     const files = Object.values(job.outputs)
       .flat()
       .filter((file) => file.thumbnail_url !== null);
     const saved = files.filter((file) => file.type === 'output');
     return (saved.length > 0 ? saved : files).map((file) => ({ file, job }));
   });
+  return [...new Map(items.map((item) => [item.file.url, item])).values()];
 }
 
 export function Gallery() {

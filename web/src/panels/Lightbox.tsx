@@ -39,7 +39,16 @@ function Picture({ item }: { item: LightboxItem }) {
   };
   const { file } = item;
   return (
-    <Dialog.Content className="lightbox" aria-describedby={undefined} data-testid="lightbox" onKeyDown={onKeyDown}>
+    <Dialog.Content
+      className="lightbox"
+      aria-describedby={undefined}
+      data-testid="lightbox"
+      onKeyDown={onKeyDown}
+      onOpenAutoFocus={(event) => {
+        event.preventDefault();
+        if (event.currentTarget instanceof HTMLElement) event.currentTarget.focus();
+      }}
+    >
       <div className="lightbox-stage">
         <img src={file.url} alt={file.filename} />
         {items[at - 1] && at > 0 && (

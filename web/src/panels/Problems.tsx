@@ -29,16 +29,27 @@ export function Problems() {
       </button>
     );
   return (
-    <section className="problems" data-testid="problem-list" aria-label={t('problems.title', { count: problems.length })}>
+    <section
+      className="problems"
+      data-testid="problem-list"
+      aria-label={t('problems.title', { count: problems.length })}
+    >
       <header className="panel-header">
         <h2>{t('problems.title', { count: problems.length })}</h2>
-        <IconButton label={t('problems.dismiss')} side="top" onClick={() => useUi.setState({ problemsOpen: false })}>
+        <IconButton
+          label={t('problems.dismiss')}
+          side="top"
+          onClick={() => useUi.setState({ problemsOpen: false })}
+        >
           <X size={16} />
         </IconButton>
       </header>
       <ul>
         {problems.map((problem) => (
-          <Line key={`${problem.node}/${problem.input}/${problem.code}/${problem.message}`} problem={problem} />
+          <Line
+            key={`${problem.node}/${problem.input}/${problem.code}/${problem.message}`}
+            problem={problem}
+          />
         ))}
       </ul>
     </section>
@@ -48,7 +59,9 @@ export function Problems() {
 function Line({ problem }: { problem: Problem }) {
   const flow = useReactFlow();
   const node = useGraph((state) => (problem.node ? state.doc.nodes[problem.node] : undefined));
-  const title = node ? (node.title ?? findSpec(catalogueNow(), node.classType)?.title ?? node.classType) : problem.class_type;
+  const title = node
+    ? (node.title ?? findSpec(catalogueNow(), node.classType)?.title ?? node.classType)
+    : problem.class_type;
   const go = () => {
     if (!node) return;
     useGraph.getState().select([node.id]);

@@ -9,7 +9,11 @@ import { Library } from './Library.tsx';
 import { Queue } from './Queue.tsx';
 import { Templates } from './Templates.tsx';
 
-const PANELS: readonly { panel: Exclude<LeftPanel, null>; Icon: typeof Blocks; Body: () => React.ReactNode }[] = [
+const PANELS: readonly {
+  panel: Exclude<LeftPanel, null>;
+  Icon: typeof Blocks;
+  Body: () => React.ReactNode;
+}[] = [
   { panel: 'nodes', Icon: Blocks, Body: Library },
   { panel: 'templates', Icon: LayoutTemplate, Body: Templates },
   { panel: 'queue', Icon: ListOrdered, Body: Queue },

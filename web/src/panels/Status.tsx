@@ -44,9 +44,11 @@ function statusLine({ connection, engine, system, run }: JobsState): Line {
     precision: system?.precision ?? '',
   };
   if (connection === 'lost') return { tone: 'bad', text: t('status.lost'), help: t('status.lostHelp') };
-  if (connection === 'connecting' || engine === null) return { tone: 'idle', text: t('status.connecting'), help: '' };
+  if (connection === 'connecting' || engine === null)
+    return { tone: 'idle', text: t('status.connecting'), help: '' };
   if (engine === 'failed') return { tone: 'bad', text: t('status.failed'), help: t('status.failedHelp') };
-  if (engine !== 'ready') return { tone: 'idle', text: t(`status.${engine}`), help: t('status.startingHelp') };
+  if (engine !== 'ready')
+    return { tone: 'idle', text: t(`status.${engine}`), help: t('status.startingHelp') };
   const ready = t('status.readyHelp', facts);
   const line = run && runLine(run);
   if (line) return { ...line, help: line.help || ready };

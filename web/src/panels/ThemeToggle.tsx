@@ -18,7 +18,13 @@ export function ThemeToggle() {
     <Dropdown
       align="end"
       trigger={
-        <button type="button" className="icon-button" aria-label={t('top.theme')} title={t('top.theme')} data-testid="theme-toggle">
+        <button
+          type="button"
+          className="icon-button"
+          aria-label={t('top.theme')}
+          title={t('top.theme')}
+          data-testid="theme-toggle"
+        >
           <Icon size={18} />
         </button>
       }

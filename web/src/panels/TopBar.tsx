@@ -86,7 +86,6 @@ function DocumentName() {
       placeholder={t('top.untitled')}
       aria-label={t('top.rename')}
       spellCheck={false}
-      size={Math.min(Math.max(name.length, 12), 32)}
       onChange={(event) => rename(event.target.value)}
       onKeyDown={(event) => event.key === 'Enter' && !event.ctrlKey && event.currentTarget.blur()}
     />
@@ -100,7 +99,13 @@ function HistoryButtons() {
   const redo = useGraph((state) => state.redo);
   return (
     <div className="topbar-group">
-      <IconButton label={t('top.undo')} keys={`${MOD}Z`} disabled={!canUndo} data-testid="undo-button" onClick={undo}>
+      <IconButton
+        label={t('top.undo')}
+        keys={`${MOD}Z`}
+        disabled={!canUndo}
+        data-testid="undo-button"
+        onClick={undo}
+      >
         <Undo2 size={18} />
       </IconButton>
       <IconButton

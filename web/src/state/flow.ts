@@ -107,5 +107,7 @@ export function flowEdges(doc: GraphDocument, before: readonly FlowEdge[]): Flow
 }
 
 export function selectOnly(nodes: readonly FlowNode[], ids: ReadonlySet<string>): FlowNode[] {
-  return nodes.map((node) => (Boolean(node.selected) === ids.has(node.id) ? node : { ...node, selected: ids.has(node.id) }));
+  return nodes.map((node) =>
+    Boolean(node.selected) === ids.has(node.id) ? node : { ...node, selected: ids.has(node.id) },
+  );
 }

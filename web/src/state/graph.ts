@@ -5,7 +5,7 @@ import { create } from 'zustand';
 import { EMPTY_DOCUMENT, type GraphDocument, type Point } from '../core/document.ts';
 import { changeGroup, moveNodes } from '../core/edit.ts';
 import { emptyHistory, type History, record, redo, undo } from '../core/history.ts';
-import { FRAME_PREFIX, type FlowEdge, type FlowNode, flowEdges, flowNodes, selectOnly } from './flow.ts';
+import { type FlowEdge, type FlowNode, FRAME_PREFIX, flowEdges, flowNodes, selectOnly } from './flow.ts';
 
 export interface GraphState {
   doc: GraphDocument;
@@ -36,7 +36,11 @@ const derived = (doc: GraphDocument, state: Pick<GraphState, 'nodes' | 'edges'>)
 });
 
 /** Takes finished moves from React Flow into the document; `nodes` are already where they were dropped. */
-function commitMoves(doc: GraphDocument, nodes: readonly FlowNode[], moved: ReadonlySet<string>): GraphDocument {
+function commitMoves(
+  doc: GraphDocument,
+  nodes: readonly FlowNode[],
+  moved: ReadonlySet<string>,
+): GraphDocument {
   const positions = new Map<string, Point>();
   let next = doc;
   for (const node of nodes) {
@@ -44,7 +48,8 @@ function commitMoves(doc: GraphDocument, nodes: readonly FlowNode[], moved: Read
     const { x, y } = node.position;
     if (node.type === 'frame') {
       const group = next.groups[node.data.index];
-      if (group) next = changeGroup(next, node.data.index, { bounds: [x, y, group.bounds[2], group.bounds[3]] });
+      if (group)
+        next = changeGroup(next, node.data.index, { bounds: [x, y, group.bounds[2], group.bounds[3]] });
     } else positions.set(node.id, [x, y]);
   }
   return moveNodes(next, positions);
@@ -76,7 +81,8 @@ export const useGraph = create<GraphState>()((set, get) => ({
       ...derived(doc, { nodes: [], edges: [] }),
       name,
       epoch: state.epoch + 1,
-      history: Object.keys(state.doc.nodes).length > 0 ? record(state.history, state.doc, null, 0) : emptyHistory(),
+      history:
+        Object.keys(state.doc.nodes).length > 0 ? record(state.history, state.doc, null, 0) : emptyHistory(),
     })),
 
   rename: (name) => set({ name }),

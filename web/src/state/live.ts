@@ -69,12 +69,19 @@ async function loadSystem(): Promise<void> {
 
 function receiveJob(event: JobEvent): void {
   const { run } = useJobs.getState();
-  if (event.type === 'job_started' && mine.has(event.job) && run && run.job !== event.job && isFinished(run.state))
+  if (
+    event.type === 'job_started' &&
+    mine.has(event.job) &&
+    run &&
+    run.job !== event.job &&
+    isFinished(run.state)
+  )
     follow(event.job);
   if (event.job === useJobs.getState().run?.job) arrived.push(event);
   else keep(event);
-  if (event.type === 'job_done' || event.type === 'job_failed' || event.type === 'job_cancelled') scheduleRefresh();
-  frame ??= setTimeout(flush, FRAME_MS);
+  if (event.type === 'job_done' || event.type === 'job_failed' || event.type === 'job_cancelled')
+    scheduleRefresh();
+  scheduleFlush();
 }
 
 function keep(event: JobEvent): void {
@@ -85,6 +92,10 @@ function keep(event: JobEvent): void {
     if (unfollowed.size <= KEPT_JOBS) break;
     unfollowed.delete(job);
   }
+}
+
+function scheduleFlush(): void {
+  if (frame === undefined) frame = setTimeout(flush, FRAME_MS);
 }
 
 function flush(): void {
@@ -125,7 +136,7 @@ export function follow(job: string): void {
   arrived = unfollowed.get(job) ?? [];
   unfollowed.delete(job);
   useJobs.setState({ run: startRun(job), runEpoch: useGraph.getState().epoch, previews: {} });
-  frame ??= setTimeout(flush, FRAME_MS);
+  scheduleFlush();
 }
 
 /** A job of this page that waits behind the followed one. */
@@ -154,7 +165,10 @@ export async function refreshJobs(): Promise<void> {
   const { jobs, next } = await listJobs({ limit: PAGE });
   useJobs.setState((state) => {
     const fresh = new Set(jobs.map((job) => job.id));
-    const older = state.loaded && jobs.length === PAGE ? state.recent.slice(PAGE).filter((job) => !fresh.has(job.id)) : [];
+    const older =
+      state.loaded && jobs.length === PAGE
+        ? state.recent.slice(PAGE).filter((job) => !fresh.has(job.id))
+        : [];
     return { recent: [...jobs, ...older], nextPage: older.length > 0 ? state.nextPage : next, loaded: true };
   });
 }

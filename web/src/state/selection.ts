@@ -2,7 +2,15 @@
 
 import { copyNodes, pasteNodes, readClipboard } from '../core/clipboard.ts';
 import type { Point } from '../core/document.ts';
-import { addGroup, colourNodes, disconnect, removeGroup, removeNodes, toggleCollapsed, toggleMode } from '../core/edit.ts';
+import {
+  addGroup,
+  colourNodes,
+  disconnect,
+  removeGroup,
+  removeNodes,
+  toggleCollapsed,
+  toggleMode,
+} from '../core/edit.ts';
 import { t } from '../i18n/index.ts';
 import { isFrame, selectedIds, useGraph } from './graph.ts';
 import { toast, useUi } from './ui.ts';
@@ -60,9 +68,9 @@ export function deleteSelection(): void {
   const { nodes, edges, edit } = useGraph.getState();
   const ids = selectedIds();
   const links = edges.filter((edge) => edge.selected);
-  const frames = nodes.filter((node) => node.selected && isFrame(node.id)).flatMap((node) =>
-    node.type === 'frame' ? [node.data.index] : [],
-  );
+  const frames = nodes
+    .filter((node) => node.selected && isFrame(node.id))
+    .flatMap((node) => (node.type === 'frame' ? [node.data.index] : []));
   edit((doc) => {
     let next = removeNodes(doc, ids);
     for (const edge of links) next = disconnect(next, edge.target, edge.data?.input ?? '');
@@ -101,8 +109,12 @@ export function groupSelection(): void {
   if (boxes.length === 0) return;
   const left = Math.min(...boxes.map((node) => node.position.x));
   const top = Math.min(...boxes.map((node) => node.position.y));
-  const right = Math.max(...boxes.map((node) => node.position.x + (node.measured?.width ?? node.initialWidth ?? 0)));
-  const bottom = Math.max(...boxes.map((node) => node.position.y + (node.measured?.height ?? node.initialHeight ?? 0)));
+  const right = Math.max(
+    ...boxes.map((node) => node.position.x + (node.measured?.width ?? node.initialWidth ?? 0)),
+  );
+  const bottom = Math.max(
+    ...boxes.map((node) => node.position.y + (node.measured?.height ?? node.initialHeight ?? 0)),
+  );
   useGraph.getState().edit((doc) =>
     addGroup(doc, {
       title: t('canvas.groupTitle'),

@@ -1,10 +1,10 @@
 // Autosave: the open document survives a reload or a crash of the browser. Each tab keeps its own; a new tab starts
 // from the one saved last.
 
-import { FormatError, readDocument, writeDocument } from '../core/format.ts';
-import { parseJson, stringifyJson, isObject } from '../core/json.ts';
-import { withPositions } from '../core/layout.ts';
 import { findSpec } from '../core/catalogue.ts';
+import { FormatError, readDocument, writeDocument } from '../core/format.ts';
+import { isObject, parseJson, stringifyJson } from '../core/json.ts';
+import { withPositions } from '../core/layout.ts';
 import { catalogueNow } from './catalogue.ts';
 import { useGraph } from './graph.ts';
 import { useJobs } from './jobs.ts';

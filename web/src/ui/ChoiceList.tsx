@@ -77,7 +77,9 @@ export function ChoiceList({ label, choices, value, onChoose }: ChoiceListProps)
         id={`${id}-list`}
         role="listbox"
         aria-label={label}
-        {...(searchable ? {} : { 'data-entry': true, tabIndex: 0, 'aria-activedescendant': `${id}-${active}` })}
+        {...(searchable
+          ? {}
+          : { 'data-entry': true, tabIndex: 0, 'aria-activedescendant': `${id}-${active}` })}
       >
         {shown.map((choice, index) => (
           // biome-ignore lint/a11y/useKeyWithClickEvents: the list handles the keys

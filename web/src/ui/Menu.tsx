@@ -26,7 +26,8 @@ function ItemBody({ item }: { item: MenuItem }) {
   );
 }
 
-const keyOf = (entry: MenuEntry, index: number): string => (entry === 'separator' ? `line-${index}` : entry.label);
+const keyOf = (entry: MenuEntry, index: number): string =>
+  entry === 'separator' ? `line-${index}` : entry.label;
 
 const itemProps = (item: MenuItem) => ({
   className: item.danger ? 'menu-item is-danger' : 'menu-item',

@@ -8,6 +8,7 @@ export const SHIFT = isMac ? '⇧' : 'Shift+';
 export function isTyping(target: EventTarget | null): boolean {
   return (
     target instanceof HTMLElement &&
-    (target.isContentEditable || target.matches('input, textarea, select, [role="listbox"], [role="menu"], [role="menu"] *'))
+    (target.isContentEditable ||
+      target.matches('input, textarea, select, [role="listbox"], [role="menu"], [role="menu"] *'))
   );
 }

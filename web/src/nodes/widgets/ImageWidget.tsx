@@ -76,7 +76,13 @@ export function ImageWidget({ testId, label, value, onChange }: WidgetProps<stri
         </button>
       </Popover.Trigger>
       <Popover.Portal>
-        <Popover.Content className="popover image-popover" side="right" align="start" sideOffset={8} collisionPadding={8}>
+        <Popover.Content
+          className="popover image-popover"
+          side="right"
+          align="start"
+          sideOffset={8}
+          collisionPadding={8}
+        >
           <InputLibrary
             value={value}
             onChoose={(name) => {

@@ -23,7 +23,13 @@ export function SliderWidget({ testId, label, input, value, onChange }: WidgetPr
         <Slider.Thumb className="slider-thumb" aria-label={label} />
       </Slider.Root>
       <div className="field number slider-field">
-        <input {...field} className="number-input" inputMode="decimal" aria-label={label} data-testid={testId} />
+        <input
+          {...field}
+          className="number-input"
+          inputMode="decimal"
+          aria-label={label}
+          data-testid={testId}
+        />
       </div>
     </div>
   );

@@ -1,7 +1,15 @@
 // The behaviour of a number field: type into it, drag it sideways, or step it with the arrow keys.
 
 import { type KeyboardEvent, type PointerEvent, useRef, useState } from 'react';
-import { clamp, formatNumber, inRange, type Numeric, type NumberRule, parseNumber, stepBy } from '../../core/numbers.ts';
+import {
+  clamp,
+  formatNumber,
+  inRange,
+  type NumberRule,
+  type Numeric,
+  parseNumber,
+  stepBy,
+} from '../../core/numbers.ts';
 
 const PIXELS_PER_STEP = 8;
 const DRAG_THRESHOLD = 3;
