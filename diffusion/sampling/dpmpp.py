@@ -79,7 +79,8 @@ def dpmpp_2s_ancestral_cfg_pp(
     eta: float = 1.0,
     s_noise: float = 1.0,
 ) -> Tensor:
-    """`dpmpp_2s_ancestral` with CFG++: both halves start from x moved by their guidance, D - unconditional."""
+    """`dpmpp_2s_ancestral` with CFG++: each half starts from x moved by its own guidance, D less the unconditional
+    clean latent where that half evaluates the model."""
     for i in range(len(sigmas) - 1):
         denoised, unconditional = denoise.with_unconditional(x, sigmas[i])
         down, up = ancestral_step(sigmas[i], sigmas[i + 1], eta)

@@ -44,7 +44,7 @@ def gaussian_path(x: Tensor, deviation: float, start: float, end: float) -> Tens
 
 
 class TinyModel:
-    """A `DenoiserModel` that predicts the noise eps = 0.5 tanh(x) + mean of the context, and keeps what it was given."""
+    """A `DenoiserModel` that predicts 0.5 tanh(x) + mean of the context, and keeps what it was given."""
 
     sampling = LEVELS
     latent_channels = 4

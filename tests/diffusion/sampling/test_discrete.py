@@ -14,8 +14,8 @@ from tests.diffusion.sampling.models import LEVELS
 
 def test_stable_diffusion_runs_from_0_029_to_14_6() -> None:
     assert len(LEVELS) == 1000
-    assert LEVELS.sigma_min == pytest.approx(0.0291675, rel=1e-5)
-    assert LEVELS.sigma_max == pytest.approx(14.614642, rel=1e-6)
+    assert LEVELS.sigma_min == pytest.approx(0.0291672, rel=1e-5)
+    assert LEVELS.sigma_max == pytest.approx(14.614641, rel=1e-6)
 
 
 @given(st.integers(0, 999))

@@ -63,8 +63,8 @@ def test_kl_optimal_is_even_in_the_arctangent() -> None:
 
 
 def test_linear_quadratic_goes_on_with_the_slope_of_its_first_half() -> None:
-    steps = schedule(LEVELS, "linear_quadratic", 200).diff()
-    assert float(steps[100] / steps[99]) == pytest.approx(1.0, abs=0.1)
+    steps = schedule(LEVELS, "linear_quadratic", 1000).diff()
+    assert float(steps[500] / steps[499]) == pytest.approx(1.0, abs=0.1)
     assert float(steps[-1] / steps[0]) > 10
 
 
