@@ -91,8 +91,8 @@ def run(key: str) -> Tensor:
 
 def assert_close(actual: Tensor, expected: Tensor, tolerance: float) -> None:
     assert actual.shape == expected.shape
-    error = float((actual - expected).norm() / expected.norm())
-    assert error <= tolerance, f"relative error {error:.2e}"
+    error, size = float((actual - expected).norm()), float(expected.norm())
+    assert error <= tolerance * size, f"relative error {error / size:.2e}"
 
 
 @pytest.mark.parametrize("key", [key for key in KEYS if not key.startswith("sigmas/")])
@@ -105,8 +105,9 @@ def test_a_schedule_gives_what_was_recorded(key: str) -> None:
     _, name, steps = key.split("/")
     actual, expected = schedule(LEVELS, name, int(steps.removeprefix("steps="))), recording(key)
     assert torch.isfinite(actual).all()
-    known = torch.isfinite(expected)  # a schedule that was undefined when recorded has to be finite here, no more
-    assert_close(actual[known], expected[known], 1e-4) if known.all() else None
+    known = torch.isfinite(expected)  # kl_optimal divides zero by zero at one step in the recording
+    assert actual.shape == expected.shape
+    assert_close(actual[known], expected[known], 1e-4)
 
 
 @pytest.mark.parametrize("key", [key for key in KEYS if key == "sigmas/table"])

@@ -1,0 +1,49 @@
+"""Noise from a seed."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from diffusion.sampling.noise import brownian_noise, generator_noise, initial_noise
+
+
+def test_a_seed_draws_what_torch_draws_on_the_cpu() -> None:
+    expected = torch.randn((2, 4, 8, 8), generator=torch.Generator().manual_seed(42))
+    assert torch.equal(initial_noise((2, 4, 8, 8), 42), expected)
+
+
+def test_one_picture_of_a_batch_can_be_drawn_again_by_its_index() -> None:
+    batch = initial_noise((4, 4, 8, 8), 5, batch_index=(0, 1, 2, 3))
+    assert torch.equal(initial_noise((1, 4, 8, 8), 5, batch_index=(2,)), batch[2:3])
+    assert torch.equal(initial_noise((3, 4, 8, 8), 5, batch_index=(3, 0, 3)), batch[[3, 0, 3]])
+
+
+def test_the_largest_seed_draws() -> None:
+    assert torch.isfinite(initial_noise((1, 4, 2, 2), 2**64 - 1)).all()
+
+
+def test_generator_noise_is_fresh_at_each_draw() -> None:
+    x = torch.zeros(1, 4, 8, 8)
+    noise = generator_noise(x, 1)
+    first, second = noise(2.0, 1.0), noise(1.0, 0.5)
+    assert not torch.equal(first, second)
+    assert torch.equal(generator_noise(x, 1)(9.0, 3.0), first)
+
+
+def test_a_brownian_path_is_the_same_however_it_is_divided() -> None:
+    x = torch.zeros(1, 4, 16, 16)
+    coarse = brownian_noise(x, [10.0, 0.1, 0.0], 3)
+    fine = brownian_noise(x, [10.0, 4.0, 0.1, 0.0], 3)
+    whole = coarse(10.0, 0.1) * math.sqrt(9.9)
+    parts = fine(10.0, 4.0) * math.sqrt(6.0) + fine(4.0, 0.1) * math.sqrt(3.9)
+    assert torch.allclose(whole, parts, atol=1e-4)
+
+
+@pytest.mark.parametrize(("start", "end"), [(10.0, 4.0), (0.3, 0.1)])
+def test_a_brownian_increment_has_unit_variance(start: float, end: float) -> None:
+    noise = brownian_noise(torch.zeros(1, 4, 64, 64), [10.0, 4.0, 0.3, 0.1, 0.0], 3)(start, end)
+    assert float(noise.std()) == pytest.approx(1.0, abs=0.03)
+    assert abs(float(noise.mean())) < 0.03
