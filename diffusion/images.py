@@ -25,7 +25,7 @@ MAX_SIDE = 16384
 ResizeMethod = Literal["nearest-exact", "bilinear", "area", "bicubic", "lanczos"]
 RESIZE_METHODS: tuple[str, ...] = get_args(ResizeMethod)
 
-_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "PPM", "TGA", "ICO", "AVIF")
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "TGA", "ICO", "AVIF")
 _NO_MASK_SIDE = 64
 
 
@@ -39,7 +39,7 @@ def load_image(path: Path, name: str | None = None) -> tuple[Tensor, Tensor]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path, formats=_FORMATS) as file:
+            with Image.open(path, formats=_readable()) as file:
                 _refuse_huge(file, shown)
                 frames = _frames(file, shown)
     except BadImage:
@@ -49,7 +49,9 @@ def load_image(path: Path, name: str | None = None) -> tuple[Tensor, Tensor]:
             f"{shown} is not a picture that can be read.", hint="Use PNG, JPEG, WebP, GIF, BMP or TIFF.", input="image"
         ) from error
     except Image.DecompressionBombError as error:
-        raise BadImage(f"{shown} is too large to open safely.", hint=_limit(), input="image") from error
+        raise BadImage(
+            f"{shown} is too large to open safely.", hint=_limit(), input="image", code="too_large"
+        ) from error
     except (OSError, SyntaxError, ValueError, EOFError, MemoryError, IndexError, TypeError) as error:
         raise BadImage(
             f"{shown} is damaged or cut short: {str(error)[:200]}.",
@@ -57,6 +59,12 @@ def load_image(path: Path, name: str | None = None) -> tuple[Tensor, Tensor]:
             input="image",
         ) from error
     return torch.cat([image for image, _ in frames]), torch.cat([mask for _, mask in frames])
+
+
+def _readable() -> list[str]:
+    """The formats to try, of those that this build of Pillow has. None of them runs another program, as EPS does."""
+    Image.init()
+    return [each for each in _FORMATS if each in Image.OPEN]
 
 
 def _refuse_huge(file: Image.Image, name: str) -> None:

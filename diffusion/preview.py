@@ -59,7 +59,7 @@ def latent_rgb(metadata: Mapping[str, str], channels: int) -> LatentRgb:
 def preview_jpeg(denoised: Tensor, rgb: LatentRgb = SD1_LATENT_RGB, *, quality: int = 80) -> Preview:
     """A JPEG of the first item of `denoised` [B, C, h, w] (the U-Net's scale), 8 pixels a cell, at most 512 a side."""
     latent = denoised[0].detach().float().cpu()
-    factors = torch.tensor(rgb.factors)
+    factors = torch.tensor(rgb.factors, dtype=torch.float32)
     channels = min(len(factors), latent.shape[0])
     picture = torch.einsum("chw,cr->hwr", latent[:channels], factors[:channels]) + torch.tensor(rgb.bias)
     pixels = ((picture + 1) * 127.5).nan_to_num().clamp(0, 255).to(torch.uint8)

@@ -49,7 +49,7 @@ def test_composite_multiplies_the_fades_that_meet_in_a_corner():
 
 
 def test_composite_with_a_fade_longer_than_the_source_gives_comfyuis_numbers():
-    # 2 cells with a fade of 4: from the near edge ¼ and ½, from the far edge ½ and ¼, and step 3 hits cell 0 again (4/4).
+    # 2 cells with a fade of 4: ¼, ½ from the near edge, ½, ¼ from the far one; step 3 hits cell 0 again (4/4).
     result = latents.composite(flat(0, 1, 6), flat(64, 1, 2), x=16, y=0, feather=32)
     assert plane(result)[0] == [0, 0, 64 / 4 / 2, 64 / 2 / 4, 0, 0]
     # A fade of 6: 1/6, 2/6 and 2/6, 1/6, and step 3 hits cell 0 a third time with 4/6.

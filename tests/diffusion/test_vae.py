@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from diffusion import vae
+from diffusion.errors import BadImage, BadLatent
+from diffusion.values import Latent
+
+
+class Fake:
+    """An autoencoder that keeps the top-left pixel of each 8×8 cell, its last channel being zero."""
+
+    downscale = 8
+    latent_channels = 4
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def encode_pixels(self, pixels: Tensor) -> Tensor:
+        self.batches.append(len(pixels))
+        cells = pixels[:, :, ::8, ::8]
+        return torch.cat([cells, torch.zeros_like(cells[:, :1])], 1)
+
+    def decode_latent(self, latent: Tensor) -> Tensor:
+        self.batches.append(len(latent))
+        return latent[:, :3].repeat_interleave(8, 2).repeat_interleave(8, 3)
+
+
+def test_pictures_are_mapped_to_minus_one_to_one():
+    image = torch.tensor([0.0, 0.5, 1.0]).expand(1, 16, 24, 3)
+    latent = vae.encode(Fake(), image)
+    assert latent.samples.shape == (1, 4, 2, 3)
+    assert latent.samples[0, :, 0, 0].tolist() == [-1, 0, 1, 0]
+
+
+def test_odd_sizes_are_cropped_from_the_middle():
+    image = torch.zeros(1, 21, 13, 3)
+    image[:, 2, 2] = 1.0
+    latent = vae.encode(Fake(), image)
+    assert latent.samples.shape == (1, 4, 2, 1)
+    assert latent.samples[0, 0, 0, 0] == 1
+
+
+def test_alpha_is_left_out():
+    assert vae.encode(Fake(), torch.ones(1, 8, 8, 4)).samples.shape == (1, 4, 1, 1)
+
+
+@pytest.mark.parametrize("shape", [(1, 7, 8, 3), (8, 8, 3), (1, 8, 8, 1)])
+def test_what_is_no_picture_or_too_small_is_refused(shape: tuple[int, ...]):
+    with pytest.raises(BadImage):
+        vae.encode(Fake(), torch.zeros(shape))
+
+
+def test_decoding_clamps_to_zero_to_one():
+    samples = torch.tensor([-3.0, 0.0, 3.0, 9.0]).reshape(1, 4, 1, 1)
+    image = vae.decode(Fake(), Latent(samples))
+    assert image.shape == (1, 8, 8, 3)
+    assert image[0, 0, 0].tolist() == [0, 0.5, 1]
+    assert image.is_contiguous()
+
+
+def test_large_batches_go_through_in_parts():
+    fake = Fake()
+    image = vae.decode(fake, Latent(torch.zeros(5, 4, 64, 128)))
+    assert len(image) == 5
+    assert max(fake.batches) == 2
+
+
+@pytest.mark.parametrize("shape", [(1, 16, 8, 8), (4, 8, 8)])
+def test_a_latent_of_another_model_is_refused(shape: tuple[int, ...]):
+    with pytest.raises(BadLatent) as caught:
+        vae.decode(Fake(), Latent(torch.zeros(shape)))
+    assert caught.value.input == "samples"
+
+
+def test_a_picture_of_no_numbers_is_an_error_with_a_remedy():
+    with pytest.raises(BadLatent) as caught:
+        vae.decode(Fake(), Latent(torch.full((1, 4, 1, 1), torch.nan)))
+    assert "fp32" in str(caught.value.hint)
