@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
+from scipy.ndimage import binary_propagation
 from torch import Tensor
-from torch.nn.functional import conv2d, max_pool2d, pad
+from torch.nn.functional import conv2d, pad
 
 from diffusion.errors import BadSize, DiffusionError
 
@@ -76,9 +78,5 @@ def _is_ridge(strength: Tensor, eighths: Tensor) -> Tensor:
 
 def _joined(strong: Tensor, weak: Tensor) -> Tensor:
     """The strong pixels, and the weak ones that a chain of weak neighbours (of 8) joins to a strong one."""
-    edges = strong.float()
-    while True:
-        grown = torch.where(weak, max_pool2d(edges, 3, stride=1, padding=1), edges)
-        if torch.equal(grown, edges):
-            return grown
-        edges = grown
+    neighbourhood = np.ones((1, 1, 3, 3))
+    return torch.from_numpy(binary_propagation(strong.numpy(), structure=neighbourhood, mask=weak.numpy()))
