@@ -77,11 +77,10 @@ class _Check:
         outputs = self._outputs(targets, problems)
         strangers = [] if targets is not None else self._unknown_sinks()
         roots = outputs + strangers
-        if not roots:
+        if not roots and targets is None:
             roots = list(nodes)
-            if targets is None:
-                message = "Nothing would come out of this workflow: add a node that saves or shows something."
-                problems.append(Problem("no_output_node", message))
+            message = "Nothing would come out of this workflow: add a node that saves or shows something."
+            problems.append(Problem("no_output_node", message))
         needed, circular = _upstream_first(nodes, roots)
         bound: dict[str, BoundNode] = {}
         for node_id in needed:

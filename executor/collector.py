@@ -7,12 +7,12 @@ time of parsing and checking it.
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 
 @contextmanager
-def no_collection() -> Iterator[None]:
+def no_collection() -> Generator[None]:
     """Cycles made within wait to be collected until afterwards."""
     was_on = gc.isenabled()
     gc.disable()

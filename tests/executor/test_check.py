@@ -1,0 +1,204 @@
+"""Every problem of a graph is found at once, with its place, its code and a remedy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from executor.check import Checked, check
+from executor.formats import read_document
+from executor.graph import parse
+from nodes.sdk.packs import Packs
+from tests.executor.conftest import FakeFiles, chain, n
+
+Check = Callable[..., Checked]
+
+
+def codes(found: Checked) -> list[tuple[str, str | None, str | None]]:
+    return [(each.code, each.node, each.input) for each in found.problems]
+
+
+def saved(link: list[Any]) -> dict[str, Any]:
+    return n("End", value=link)
+
+
+def test_a_sound_graph_has_no_problems_and_is_bound_upstream_first(checked: Check):
+    found = checked({"end": saved(["b", 0]), "b": n("Add", a=["a", 0]), "a": n("Number", value=3)})
+    assert found.problems == []
+    assert found.warnings == []
+    assert list(found.nodes) == ["a", "b", "end"]
+    assert found.nodes["b"].values == {"b": 1}
+
+
+def test_all_problems_are_listed_at_once(checked: Check):
+    found = checked(
+        {
+            "1": n("Numbr"),
+            "2": n("Add", a=["1", 0], c=3),
+            "3": n("Number", value=2_000_000),
+            "4": n("Fraction", value=-0.1),
+            "5": n("Pick", method="bilinaer"),
+            "6": n("Add", a=["nowhere", 0], b=["3", 4]),
+            "7": n("Add", b="x"),
+            "8": n("Optional", a=["5", 0]),
+            "9": n("Text", text=5, loud=1),
+            "end": n("End"),
+            **{f"e{index}": saved([str(index), 0]) for index in range(2, 10)},
+        }
+    )
+    assert set(codes(found)) == {
+        ("unknown_node", "1", None),
+        ("unknown_input", "2", "c"),
+        ("above_max", "3", "value"),
+        ("below_min", "4", "value"),
+        ("not_a_choice", "5", "method"),
+        ("dangling_link", "6", "a"),
+        ("bad_output_index", "6", "b"),
+        ("missing_input", "7", "a"),
+        ("wrong_type", "7", "b"),
+        ("type_mismatch", "8", "a"),
+        ("wrong_type", "9", "text"),
+        ("wrong_type", "9", "loud"),
+        ("missing_input", "end", "value"),
+    }
+    assert all(each.message.endswith(".") for each in found.problems)
+
+
+def test_a_misspelt_node_is_offered_the_nearest_names(checked: Check):
+    (problem,) = checked({"1": n("Numbr")}).problems
+    assert problem.details["nearest"][0] == "Number"
+    assert "did you mean 'Number'" in problem.message
+
+
+def test_an_alias_names_the_node_it_stands_for(checked: Check):
+    found = checked({"1": n("Zahl", value=1), "2": saved(["1", 0])})
+    assert found.problems == []
+    assert found.nodes["1"].spec.id == "Number"
+
+
+@pytest.mark.parametrize(
+    ("class_type", "name", "value", "read"),
+    [
+        ("Number", "value", 3.0, 3),
+        ("Fraction", "value", 1, 1.0),
+        ("Fraction", "seed", 2**64 - 1, 2**64 - 1),
+        ("Text", "text", "ü", "ü"),
+        ("Text", "loud", False, False),
+    ],
+)
+def test_literals_are_converted_to_the_declared_type(
+    checked: Check, class_type: str, name: str, value: object, read: object
+):
+    found = checked({"1": n(class_type, **{name: value}), "2": saved(["1", 0])})
+    assert found.problems == []
+    assert found.nodes["1"].values[name] == read
+    assert type(found.nodes["1"].values[name]) is type(read)
+
+
+@pytest.mark.parametrize(
+    ("class_type", "name", "value", "code"),
+    [
+        ("Number", "value", 3.5, "wrong_type"),
+        ("Number", "value", True, "wrong_type"),
+        ("Number", "value", "3", "wrong_type"),
+        ("Number", "value", None, "wrong_type"),
+        ("Number", "value", [1, 2, 3], "wrong_type"),
+        ("Fraction", "value", float("inf"), "not_finite"),
+        ("Fraction", "value", 10**400, "not_finite"),
+        ("Fraction", "seed", -1, "below_min"),
+        ("Text", "text", "\ud800", "wrong_type"),
+        ("Add", "a", 1.5, "wrong_type"),
+        ("Pick", "method", 1, "not_a_choice"),
+        ("Model", "name", "none.safetensors", "missing_file"),
+        ("Model", "name", "../../secret", "missing_file"),
+        ("Picture", "image", "none.png", "missing_file"),
+    ],
+)
+def test_a_literal_that_does_not_fit_is_refused(checked: Check, class_type: str, name: str, value: object, code: str):
+    found = checked({"1": n(class_type, **{name: value}), "2": saved(["1", 0])})
+    assert codes(found) == [(code, "1", name)]
+
+
+def test_a_model_that_is_not_there_is_offered_the_nearest(checked: Check):
+    files = FakeFiles({"checkpoints": {"storybook-tiny.safetensors": "1"}})
+    found = checked({"1": n("Model", name="storybok-tiny.safetensors"), "2": saved(["1", 0])}, files)
+    assert found.problems[0].details["nearest"] == ["storybook-tiny.safetensors"]
+    assert checked({"1": n("Model", name="storybook-tiny.safetensors"), "2": saved(["1", 0])}, files).problems == []
+
+
+def test_a_cycle_lists_its_nodes(checked: Check):
+    nodes = {"a": n("Add", a=["c", 0]), "b": n("Add", a=["a", 0]), "c": n("Add", a=["b", 0]), "end": saved(["b", 0])}
+    (problem,) = checked(nodes).problems
+    assert problem.code == "cycle"
+    assert sorted(problem.details["nodes"]) == ["a", "b", "c"]
+    assert "'a' → 'b' → 'c' → 'a'" in problem.message
+
+
+def test_a_node_linked_to_itself_is_a_cycle(checked: Check):
+    found = checked({"a": n("Add", a=["a", 0]), "end": saved(["a", 0])})
+    assert codes(found) == [("cycle", "a", None)]
+
+
+def test_a_cycle_of_ten_thousand_nodes_is_found_quickly(checked: Check):
+    nodes = chain(10_000)
+    nodes["n0"] = n("Add", a=["n9999", 0])
+    began = time.perf_counter()
+    (problem,) = checked(nodes).problems
+    assert time.perf_counter() - began < 5
+    assert problem.code == "cycle"
+    assert len(problem.details["nodes"]) == 10_000
+
+
+def test_a_deep_graph_needs_no_recursion(checked: Check):
+    found = checked(chain(20_000))
+    assert found.problems == []
+    assert len(found.nodes) == 20_002
+
+
+def test_without_an_output_node_nothing_would_come_out(checked: Check):
+    assert codes(checked({"1": n("Number")})) == [("no_output_node", None, None)]
+
+
+def test_problems_that_no_output_needs_are_warnings(checked: Check):
+    found = checked(
+        {"1": n("Number"), "2": saved(["1", 0]), "stray": n("Add", a="x"), "x": n("Add", a=["y", 0]), "y": n("Add", a=["x", 0])}
+    )
+    assert found.problems == []
+    assert {(each.code, each.node) for each in found.warnings} == {("wrong_type", "stray"), ("cycle", "x")}
+    assert "stray" not in found.nodes
+
+
+def test_an_unknown_node_at_the_end_is_an_error_even_beside_an_output(checked: Check):
+    found = checked({"1": n("Number"), "2": saved(["1", 0]), "3": n("SaveImge", images=["1", 0])})
+    assert codes(found) == [("unknown_node", "3", None)]
+
+
+def test_targets_narrow_what_is_checked(checked: Check):
+    nodes = {"1": n("Number"), "2": n("Add", a=["1", 0]), "3": n("End", value=["nowhere", 0])}
+    found = checked(nodes, targets=["2"])
+    assert found.problems == []
+    assert list(found.nodes) == ["1", "2"]
+    assert codes(checked(nodes, targets=["no"])) == [("dangling_link", "no", None)]
+
+
+def test_editor_leftovers_of_comfyui_are_no_problem(packs: Packs):
+    files = FakeFiles({"input": {"a.png": "1"}})
+    prompt = {"1": n("Picture", image="a.png", upload="image", whatever=1), "2": saved(["1", 0])}
+    graph, _ = parse(read_document(prompt))
+    assert check(graph, packs.catalogue, files).problems == []
+
+
+def test_thousands_of_misspelt_nodes_are_reported_in_bounded_time(checked: Check):
+    nodes = {str(index): n(f"Nodule{index}", value=1) for index in range(5_000)}
+    began = time.perf_counter()
+    found = checked(nodes)
+    assert time.perf_counter() - began < 5
+    assert len(found.problems) == 5_000
+
+
+def test_an_int_may_feed_a_float_and_any_socket_takes_everything(checked: Check):
+    nodes = {"1": n("Number"), "2": n("Fraction", value=["1", 0]), "3": n("Optional", a=["1", 0], extra=["2", 0])}
+    assert checked({**nodes, "4": saved(["3", 0])}).problems == []
