@@ -4,7 +4,7 @@ IN = python3 run.py exec
 help:
 	@grep -E '^[a-z-]+:' Makefile | cut -d: -f1 | tr '\n' ' '; echo
 
-.PHONY: help run setup test test-reference check format bench soak train-default
+.PHONY: help run setup test test-reference check format bench soak thumbnails train-default
 
 run:
 	python3 run.py
@@ -38,6 +38,10 @@ bench:
 # A long run against the real server: many jobs, kills and restarts, watched for leaks.
 soak:
 	$(IN) python bench/soak.py
+
+# The pictures in the template list, from the examples and the embedded model.
+thumbnails:
+	$(IN) python workflows/make_thumbnails.py
 
 train-default:
 	$(IN) python -m training all

@@ -29,7 +29,7 @@ from executor.engines.local import LocalEngine
 from executor.files import Files
 from executor.jobs import JobService
 from executor.queue import NewerDatabase
-from executor.settings import ROOT, Settings, add_run_options, add_server_options
+from executor.settings import EXAMPLE_INPUTS, ROOT, Settings, add_run_options, add_server_options
 
 log = logging.getLogger("latentgraph")
 
@@ -56,6 +56,7 @@ def make_services(settings: Settings) -> Services:
     """Everything the application needs, not started yet."""
     folders = settings.folders
     folders.create()
+    folders.add_examples(EXAMPLE_INPUTS)
     library = ModelLibrary(settings.models_dir)
     engine = LocalEngine(settings.worker_config())
     return Services(
