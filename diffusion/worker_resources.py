@@ -51,9 +51,9 @@ class WorkerResources:
 def create(models_dir: Path, device: str = "auto", precision: str = "auto") -> WorkerResources:
     """The resources of a worker with these folders and choices.
 
-    Sets OMP_WAIT_POLICY, unless it is set, before torch starts its threads: threads that spin while they wait fight with
-    whatever else wants the processor (on two cores beside one busy process, a pass of the embedded model took 0.2 to 4 s
-    spinning and 0.045 s asleep).
+    Sets OMP_WAIT_POLICY, unless it is set, before torch starts its threads: threads that spin while they wait fight
+    with whatever else wants the processor (on two cores beside one busy process, a pass of the embedded model took
+    0.2 to 4 s spinning and 0.045 s asleep).
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     return WorkerResources(models_dir, device, precision)

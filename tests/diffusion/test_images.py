@@ -73,7 +73,9 @@ def test_a_bomb_is_refused_by_its_header(tmp_path: Path, side: int):
     assert caught.value.hint
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", b"\x89PNG\r\n\x1a\n"])
+@pytest.mark.parametrize(
+    "content", [b"", b"hello", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", b"\x89PNG\r\n\x1a\n"]
+)
 def test_what_is_no_picture_is_refused_by_name(tmp_path: Path, content: bytes):
     path = tmp_path / "no.png"
     path.write_bytes(content)
