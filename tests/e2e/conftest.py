@@ -37,6 +37,7 @@ class Server:
 
     port: int
     data_dir: Path
+    flags: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -45,7 +46,7 @@ class Server:
 
     def start(self) -> None:
         command = [sys.executable, str(ROOT / "server.py"), "--port", str(self.port), "--no-browser"]
-        command += ["--data-dir", str(self.data_dir), "--log-level", "warning"]
+        command += ["--data-dir", str(self.data_dir), "--log-level", "warning", *self.flags]
         self.process = subprocess.Popen(command, cwd=ROOT)
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:

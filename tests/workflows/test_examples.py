@@ -36,7 +36,7 @@ def test_an_example_makes_a_picture_that_is_not_blank(name: str, tmp_path: Path)
     assert path.parent == tmp_path / "here"
     with Image.open(path) as picture:
         assert picture.size == SIZES.get(name, (128, 128))
-        assert json.loads(picture.text["workflow"])["format"] == "latentgraph/1"
+        assert json.loads(picture.info["workflow"])["format"] == "latentgraph/1"
         pixels = np.asarray(picture.convert("RGB"), dtype=np.float32)
     assert pixels.std() > 20
 
