@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
+from nodes.output.png import encode_png
 from nodes.sdk import Context, Help, Image, InputImage, Label, Mask, Range, node
 
 _COLOUR = "As one number: 65536 × red + 256 × green + blue, each 0 to 255. 16711680 is red, 65280 green, 255 blue."
@@ -150,14 +152,13 @@ def ThresholdMask(
 
 @node(title="Preview mask", category="mask", output=True)
 def MaskPreview(context: Context, mask: Mask) -> None:
-    """Shows a mask: white is 1, black is 0. Nothing is kept in the output folder."""
-    from dataclasses import replace
-
+    """Shows a mask on the node: white is 1, black is 0. The files are in a folder that is emptied now and then."""
     from diffusion.images import to_pil
     from diffusion.ops.masks import to_image
 
     for picture in to_image(mask):
+        context.check_cancelled()
         reserved = context.reserve_output("mask", ".png", temporary=True)
         height, width, _ = picture.shape
-        to_pil(picture).save(reserved.path, format="PNG", compress_level=1)
+        reserved.path.write_bytes(encode_png(to_pil(picture), context.document, context.prompt, context.node_id))
         context.publish(replace(reserved.file, width=width, height=height))

@@ -21,6 +21,12 @@ class Folder:
 
     path: Path
     published: list[OutputFile] = field(default_factory=list)
+    node_id: str = "1"
+    document: dict[str, Any] = field(default_factory=dict)
+    prompt: dict[str, Any] = field(default_factory=dict)
+
+    def check_cancelled(self) -> None:
+        pass
 
     def input_file(self, name: str) -> Path:
         return self.path / name
