@@ -21,6 +21,10 @@ ADAMS_BASHFORTH: tuple[tuple[float, ...], ...] = (
 """Weights of the newest to the oldest slope, for evenly spaced steps."""
 
 
+_FEW_POINTS = np.polynomial.legendre.leggauss(4)
+_MANY_POINTS = np.polynomial.legendre.leggauss(32)
+
+
 def lagrange_integrals(
     nodes: Sequence[float], start: float, end: float, weight: Callable[[np.ndarray], np.ndarray] | None = None
 ) -> list[float]:
@@ -28,7 +32,7 @@ def lagrange_integrals(
 
     By Gauss-Legendre quadrature: exact without a weight, to about 1e-14 for the smooth weights used here.
     """
-    points, weights = np.polynomial.legendre.leggauss(4 if weight is None else 32)
+    points, weights = _FEW_POINTS if weight is None else _MANY_POINTS
     t = (end + start) / 2 + (end - start) / 2 * points
     scale = weights * (end - start) / 2
     if weight is not None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import cast
 
 import torch
 from torch import Tensor
 
+from diffusion.sampling.brownian import BrownianPath
 from diffusion.sampling.protocols import Noise
 
 
@@ -41,17 +41,11 @@ def brownian_noise(x: Tensor, sigmas: Sequence[float], seed: int, *, on_device: 
     Steps over the same stretch of sigma see the same path however they divide it, so that runs with more steps of one
     seed converge to one picture. The path is drawn on the CPU, or on the device of `x` with `on_device`.
     """
-    from torchsde import BrownianTree
-
     device = x.device if on_device else torch.device("cpu")
     low, high = min(sigma for sigma in sigmas if sigma > 0.0), max(sigmas)
-    origin = torch.zeros(x.shape, device=device, dtype=torch.float32)
-    tree = BrownianTree(low, origin, high, entropy=seed)
-    first, last = round(low, 6), round(high, 6)  # as the tree rounds its own ends
+    path = BrownianPath(low, high, x.shape, seed, device)
 
     def increment(sigma: float, sigma_next: float) -> Tensor:
-        start, end = min(sigma, sigma_next), max(sigma, sigma_next)
-        path = cast("Tensor", tree(max(start, first), min(end, last)))
-        return (path / math.copysign(math.sqrt(end - start), sigma_next - sigma)).to(x.device)
+        return path.increment(sigma, sigma_next).div_(math.sqrt(abs(sigma_next - sigma))).to(x.device)
 
     return increment

@@ -78,7 +78,8 @@ def test_pooled_vectors_go_along() -> None:
 
 
 def test_a_v_prediction_is_read_as_one() -> None:
-    x0, noise, sigma = torch.randn(SHAPE), torch.randn(SHAPE), 2.0
+    x0, noise = torch.randn(2, *SHAPE, generator=torch.Generator().manual_seed(0))
+    sigma = 2.0
     kept = 1 / math.sqrt(sigma**2 + 1)
 
     class Velocity(TinyModel):
@@ -113,7 +114,7 @@ def test_a_prompt_is_silent_outside_its_time() -> None:
 
 def test_an_area_is_sampled_as_its_own_piece_and_fades_at_inner_edges() -> None:
     model = TinyModel()
-    x = torch.randn(1, 4, 32, 32)
+    x = torch.randn(1, 4, 32, 32, generator=torch.Generator().manual_seed(0))
     both = together(prompt(-0.3), prompt(0.3, area=(32, 16, 0, 0)))
     result = Guidance(model, both, prompt(0.0), 1.0, shape=x.shape)(x, 3.0)
     assert {call[0].shape[-2:] for call in model.calls} == {(32, 32), (32, 16)}
@@ -125,7 +126,7 @@ def test_an_area_is_sampled_as_its_own_piece_and_fades_at_inner_edges() -> None:
 
 def test_an_area_is_compared_with_the_negative_in_the_same_piece() -> None:
     model = TinyModel()
-    x = torch.randn(1, 4, 32, 32)
+    x = torch.randn(1, 4, 32, 32, generator=torch.Generator().manual_seed(0))
     both = together(prompt(-0.3), prompt(0.3, area=("percentage", 1.0, 0.5, 0.0, 0.5)))
     Guidance(model, both, prompt(0.0), 7.0, shape=x.shape)(x, 3.0)
     assert sorted((call[0].shape[0], call[0].shape[-1]) for call in model.calls) == [(2, 16), (2, 32)]
