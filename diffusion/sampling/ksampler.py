@@ -19,6 +19,9 @@ from diffusion.sampling.samplers import Sampler, sampler_named
 from diffusion.sampling.schedules import schedule
 from diffusion.values import Conditioning, Latent
 
+MAX_SCHEDULE = 1_000_000
+"""The longest schedule that is made to take its end."""
+
 
 def sample(
     model: DenoiserModel,
@@ -77,6 +80,13 @@ def run_sigmas(levels: DiscreteSchedule, sampler: Sampler, scheduler: str, steps
     if denoise == 0.0:
         return torch.empty(0)
     total = steps if denoise > 0.9999 else int(steps / denoise)
+    if total > MAX_SCHEDULE:
+        raise DiffusionError(
+            f"{steps} steps at a denoise of {denoise} are the end of a schedule of {total}; at most {MAX_SCHEDULE} can "
+            "be made. Raise denoise or take fewer steps.",
+            input="denoise",
+            code="bad_denoise",
+        )
     if not sampler.drops_penultimate:
         sigmas = schedule(levels, scheduler, total)
     else:

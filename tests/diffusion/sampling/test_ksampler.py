@@ -14,6 +14,7 @@ from torch import Tensor
 from diffusion.errors import DiffusionError
 from diffusion.sampling.ksampler import cut_steps, run_sigmas, sample, sample_sigmas
 from diffusion.sampling.names import SAMPLERS
+from diffusion.sampling.noise import initial_noise
 from diffusion.sampling.protocols import StepInfo
 from diffusion.sampling.samplers import sampler_named
 from diffusion.values import Latent
@@ -58,6 +59,20 @@ def test_outside_the_mask_the_picture_stays(sampler: str) -> None:
     result = run(replace(PICTURE, noise_mask=mask), sampler=sampler, denoise=0.7, cfg=1.0)
     tolerance = 0.01 if sampler.startswith("uni_pc") else 1e-4
     assert torch.allclose(result.samples[..., :2, :], PICTURE.samples[..., :2, :], atol=tolerance)
+
+
+def test_ddim_noises_what_is_outside_the_mask_with_a_second_draw() -> None:
+    inputs: list[Tensor] = []
+    for sampler in ("euler", "ddim"):
+        model = TinyModel()
+        run(replace(PICTURE, noise_mask=torch.zeros(1, 8, 8)), model, sampler=sampler)
+        inputs.append(model.calls[0][0][:1])
+    sigma = LEVELS.sigma_max
+    first, second = (
+        (seen * math.sqrt(sigma**2 + 1) - PICTURE.samples * TinyModel.latent_scale) / sigma for seen in inputs
+    )
+    assert torch.allclose(first, initial_noise((1, 4, 8, 8), 42), atol=1e-5)
+    assert torch.allclose(second, initial_noise((1, 4, 8, 8), 43), atol=1e-5)
 
 
 def test_the_result_is_in_the_scale_of_the_vae() -> None:
@@ -170,6 +185,7 @@ def test_what_is_returned_is_an_ordinary_tensor() -> None:
         ({"cfg": math.nan}, "cfg", "bad_cfg"),
         ({"denoise": math.nan}, "denoise", "bad_denoise"),
         ({"denoise": 1.5}, "denoise", "bad_denoise"),
+        ({"denoise": 1e-9}, "denoise", "bad_denoise"),
         ({"sampler": "eular"}, "sampler_name", "unknown_sampler"),
         ({"scheduler": "simpel"}, "scheduler", "unknown_scheduler"),
         ({"start_step": 6}, "start_at_step", "no_steps"),
