@@ -6,14 +6,10 @@ A safetensors header is checked against the file's size before anything is mappe
 
 from __future__ import annotations
 
-import json
-import math
 import pickle
 import re
-import struct
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -23,31 +19,7 @@ from torch import Tensor
 
 from diffusion.errors import CorruptFile, UnsafePickle
 from diffusion.pickle_names import inert_names
-
-_DTYPES: Mapping[str, torch.dtype] = {
-    "F64": torch.float64,
-    "F32": torch.float32,
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-    "F8_E4M3": torch.float8_e4m3fn,
-    "F8_E5M2": torch.float8_e5m2,
-    "I64": torch.int64,
-    "I32": torch.int32,
-    "I16": torch.int16,
-    "I8": torch.int8,
-    "U8": torch.uint8,
-    "BOOL": torch.bool,
-}
-_MAX_HEADER = 100 * 2**20
-_AGAIN = "Download the file again, and compare its size with the one its source states."
-
-
-@dataclass(frozen=True, slots=True)
-class TensorInfo:
-    """What a file says about one of its tensors."""
-
-    shape: tuple[int, ...]
-    dtype: torch.dtype
+from diffusion.safetensors_header import AGAIN, TensorInfo, read_header
 
 
 class _Source(Protocol):
@@ -112,7 +84,7 @@ def open_checkpoint(path: Path) -> CheckpointFile:
 
 def _refuse_text(path: Path, start: bytes, size: int) -> None:
     if size == 0:
-        raise CorruptFile(f"{path.name} is empty.", hint=_AGAIN)
+        raise CorruptFile(f"{path.name} is empty.", hint=AGAIN)
     if start.startswith(b"version https://git-lfs"):
         raise CorruptFile(f"{path.name} is a Git LFS pointer, not the weights.", hint="Fetch it with `git lfs pull`.")
     if re.match(rb"\s*<(!doctype|html|\?xml)", start, re.IGNORECASE):
@@ -141,74 +113,12 @@ class _SafetensorsSource:
 
 
 def _open_safetensors(path: Path, size: int) -> CheckpointFile:
-    tensors, metadata = read_safetensors_header(path, size)
+    tensors, metadata = read_header(path, size)
     try:
         source = _SafetensorsSource(path)
     except (SafetensorError, OSError, ValueError) as error:
-        raise CorruptFile(f"{path.name} is damaged: {error}.", hint=_AGAIN) from error
+        raise CorruptFile(f"{path.name} is damaged: {error}.", hint=AGAIN) from error
     return CheckpointFile(path, tensors, metadata, source)
-
-
-def read_safetensors_header(path: Path, size: int) -> tuple[dict[str, TensorInfo], dict[str, str]]:
-    """The tensors and metadata that the header names, each checked against the file's size in bytes.
-
-    Format: https://huggingface.co/docs/safetensors: u64 little-endian length, a JSON object, then the data.
-    """
-
-    def corrupt(what: str) -> CorruptFile:
-        return CorruptFile(f"{path.name} is not a sound safetensors file: {what}.", hint=_AGAIN)
-
-    with path.open("rb") as file:
-        prefix = file.read(8)
-        if len(prefix) < 8:
-            raise corrupt("it is shorter than 8 bytes")
-        (length,) = struct.unpack("<Q", prefix)
-        if length > min(_MAX_HEADER, size - 8):
-            raise corrupt(f"its header should be {length} bytes long, and the file has {size}")
-        raw = file.read(length)
-    try:
-        header = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise corrupt("its header is no JSON") from error
-    if not isinstance(header, dict):
-        raise corrupt("its header is no JSON object")
-    entries = cast("dict[str, Any]", header)
-    metadata = entries.pop("__metadata__", None) or {}
-    if not isinstance(metadata, dict):
-        raise corrupt("its metadata is no JSON object")
-    tensors: dict[str, TensorInfo] = {}
-    data = size - 8 - length
-    for name, entry in entries.items():
-        info, end = _entry(entry)
-        if info is None:
-            raise corrupt(f"the entry of {name[:100]!r} makes no sense")
-        if end > data:
-            missing = (end - data) / 2**20
-            raise corrupt(f"it is cut short, {name[:100]!r} ends {missing:.1f} MiB after the end of the file")
-        tensors[name] = info
-    if not tensors:
-        raise corrupt("it holds no tensors")
-    return tensors, {str(key): str(value) for key, value in cast("dict[Any, Any]", metadata).items()}
-
-
-def _entry(entry: object) -> tuple[TensorInfo | None, int]:
-    """The checked entry of one tensor and where its data end, or None when it is inconsistent."""
-    if not isinstance(entry, dict):
-        return None, 0
-    fields = cast("dict[str, Any]", entry)
-    dtype = _DTYPES.get(str(fields.get("dtype")))
-    shape, offsets = fields.get("shape"), fields.get("data_offsets")
-    if dtype is None or not _naturals(shape) or not _naturals(offsets) or len(cast("list[int]", offsets)) != 2:
-        return None, 0
-    begin, end = cast("list[int]", offsets)
-    sizes = tuple(cast("list[int]", shape))
-    if end - begin != math.prod(sizes) * dtype.itemsize:
-        return None, 0
-    return TensorInfo(sizes, dtype), end
-
-
-def _naturals(value: object) -> bool:
-    return isinstance(value, list) and all(type(each) is int and each >= 0 for each in cast("list[object]", value))
 
 
 class _LoadedSource:
@@ -231,7 +141,7 @@ def _open_pickle(path: Path, size: int, *, mapped: bool) -> CheckpointFile:
         raise _pickle_error(path, str(error)) from error
     except Exception as error:  # a damaged pickle can fail in any way; whatever it was, the file is at fault
         raise CorruptFile(
-            f"{path.name} is damaged or cut short ({size} bytes): {_first_line(error)}.", hint=_AGAIN
+            f"{path.name} is damaged or cut short ({size} bytes): {_first_line(error)}.", hint=AGAIN
         ) from error
     tensors = _tensors_in(loaded)
     if not tensors:
@@ -249,7 +159,7 @@ def _pickle_error(path: Path, text: str) -> CorruptFile | UnsafePickle:
             f"{path.name} contains Python code besides weights ({named.group(1)}), and was not opened.",
             hint="Use a .safetensors version of the model, or convert it on a machine you can afford to lose.",
         )
-    return CorruptFile(f"{path.name} is damaged, or holds more than plain weights.", hint=_AGAIN)
+    return CorruptFile(f"{path.name} is damaged, or holds more than plain weights.", hint=AGAIN)
 
 
 def _first_line(error: BaseException) -> str:

@@ -38,7 +38,7 @@ def load_image(path: Path, name: str | None = None) -> tuple[Tensor, Tensor]:
     shown = name or path.name
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore")  # what matters of a file's oddities is raised or checked below
             with Image.open(path, formats=_readable()) as file:
                 _refuse_huge(file, shown)
                 frames = _frames(file, shown)

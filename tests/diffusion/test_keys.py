@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
-from diffusion.checkpoint_file import CheckpointFile, TensorInfo
+from diffusion.checkpoint_file import CheckpointFile
 from diffusion.detect import detect
 from diffusion.keys import clip_names, unet_names, vae_names
+from diffusion.safetensors_header import TensorInfo
 from tests.diffusion import tiny
 from tests.reference.recipes import layout
 
@@ -39,7 +42,7 @@ def test_the_public_sd15_vae_and_text_encoder_are_used_whole():
             return
 
     infos = {name: TensorInfo(shape, torch.float16) for name, shape in shapes.items()}
-    file = CheckpointFile(tiny.Path("x"), infos, {}, Zeros())
+    file = CheckpointFile(Path("x"), infos, {}, Zeros())
     build_vae(found.vae, file, torch.device("meta"), torch.float32)
     build_clip(found.clip, file, torch.device("meta"), torch.float32)
     assert set(reads) == {name for name in shapes if not name.startswith("model.")}
