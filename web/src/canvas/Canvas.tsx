@@ -12,7 +12,7 @@ import {
 import { type DragEvent, type MouseEvent, useMemo } from 'react';
 import { NodeCard } from '../nodes/NodeCard.tsx';
 import type { FlowEdge, FlowNode } from '../state/flow.ts';
-import { useGraph } from '../state/graph.ts';
+import { LARGE_GRAPH, useGraph } from '../state/graph.ts';
 import { useSettings } from '../state/settings.ts';
 import { useUi } from '../state/ui.ts';
 import { addFromCatalogue, NODE_MIME } from './add-node.ts';
@@ -31,8 +31,6 @@ const NODE_TYPES: NodeTypes = { card: NodeCard, frame: Frame };
 const EDGE_TYPES: EdgeTypes = { link: LinkEdge };
 const GRID: [number, number] = [8, 8];
 const ADD_TO_SELECTION = ['Meta', 'Control', 'Shift'];
-/** From this many nodes on, only those in view are drawn. */
-const LARGE_GRAPH = 80;
 
 export function Canvas() {
   const nodes = useGraph((state) => state.nodes);

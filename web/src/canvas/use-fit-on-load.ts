@@ -27,7 +27,9 @@ export function useFitOnLoad(): (event: unknown) => void {
     const opened = last.epoch !== epoch;
     if (!opened && (last.moved || last.size === size)) return;
     fitted.current = { epoch, size, moved: false };
-    void flow.fitView({ ...FIT, duration: opened ? 0 : 150 });
+    void flow
+      .fitView({ ...FIT, duration: opened ? 0 : 150 })
+      .then(() => useGraph.setState({ settling: false }));
   }, [ready, epoch, width, height, flow]);
 
   // Moves that the program makes come without an event.

@@ -48,10 +48,10 @@ export function refusal(doc: GraphDocument, catalogue: Catalogue, ends: Endpoint
   if (output && input && !fits(output.type, input.type))
     return {
       reason: 'type',
-      target: targetSpec?.title ?? target.classType,
+      target: target.title ?? targetSpec?.title ?? target.classType,
       input: input.label ?? input.name,
       wanted: input.type,
-      source: sourceSpec?.title ?? source.classType,
+      source: source.title ?? sourceSpec?.title ?? source.classType,
       output: output.name,
       given: output.type,
     };

@@ -52,11 +52,13 @@ export function NodeBody({ node, spec }: { node: GraphNode; spec: NodeSpec }) {
   );
 }
 
+const ACRONYMS = new Set(['CLIP', 'VAE', 'CFG']);
+
 /** Outputs are named by their type in capitals as often as not: "LATENT" reads better as "latent". */
-const outputLabel = (name: string): string =>
-  name === name.toUpperCase() && name.length > 4
-    ? name.toLowerCase().replaceAll('_', ' ')
-    : name.replaceAll('_', ' ');
+const outputLabel = (name: string): string => {
+  const shouted = name === name.toUpperCase() && !ACRONYMS.has(name);
+  return (shouted ? name.toLowerCase() : name).replaceAll('_', ' ');
+};
 
 function SocketRow({ node, input }: { node: GraphNode; input: InputSpec }) {
   const problem = useJobs((state) => state.byNode[node.id]?.byInput[input.name]);

@@ -1,32 +1,56 @@
 // One node on the canvas. It reads only its own node from the stores, so an edit elsewhere does not redraw it.
 
-import type { NodeProps } from '@xyflow/react';
+import { type NodeProps, type ReactFlowState, useStore, useUpdateNodeInternals } from '@xyflow/react';
 import { CircleAlert } from 'lucide-react';
-import { memo } from 'react';
+import { memo, useEffect, useRef } from 'react';
 import { findSpec, type NodeSpec } from '../core/catalogue.ts';
 import type { GraphNode } from '../core/document.ts';
-import { cardWidth } from '../core/layout.ts';
+import { cardWidth, estimateSize } from '../core/layout.ts';
+import type { NodeRun } from '../core/run.ts';
 import { t } from '../i18n/index.ts';
 import { useCatalogue } from '../state/catalogue.ts';
 import type { CardNode } from '../state/flow.ts';
 import { useGraph } from '../state/graph.ts';
 import { useJobs } from '../state/jobs.ts';
 import { cx } from '../ui/cx.ts';
+import { FarCard } from './FarCard.tsx';
 import { NodeBody } from './NodeBody.tsx';
 import { NodeHeader } from './NodeHeader.tsx';
 import { NodeResult } from './NodeResult.tsx';
 import { Port } from './Port.tsx';
+import { ResizeGrip } from './ResizeGrip.tsx';
 import { useNodeRun } from './use-node-run.ts';
 
-export const NodeCard = memo(function NodeCard({ id, selected }: NodeProps<CardNode>) {
+/** Below this zoom a card's text cannot be read. */
+const FAR_ZOOM = 0.3;
+const isFar = (state: ReactFlowState): boolean => state.transform[2] < FAR_ZOOM;
+
+/** Whether to draw the card as from far away. When that ends, its ports are measured anew. */
+function useFar(id: string): boolean {
+  const zoomedOut = useStore(isFar);
+  const settling = useGraph((state) => state.settling);
+  const far = zoomedOut || settling;
+  const was = useRef(far);
+  const measure = useUpdateNodeInternals();
+  useEffect(() => {
+    if (was.current && !far) measure(id);
+    was.current = far;
+  }, [far, id, measure]);
+  return far;
+}
+
+export const NodeCard = memo(function NodeCard({ id, selected, height }: NodeProps<CardNode>) {
   const node = useGraph((state) => state.doc.nodes[id]);
   const spec = useCatalogue((state) => (node ? findSpec(state.catalogue, node.classType) : undefined));
   const ready = useCatalogue((state) => state.ready);
   const problems = useJobs((state) => state.byNode[id]);
   const run = useNodeRun(id);
+  const far = useFar(id);
   if (!node) return null;
   const failed = problems?.all.some((problem) => problem.severity === 'error') || run?.phase === 'failed';
   const unknown = ready && !spec;
+  const title = node.title ?? spec?.title ?? node.classType;
+  const width = node.size?.[0] ?? cardWidth(spec);
   return (
     <article
       className={cx(
@@ -37,25 +61,45 @@ export const NodeCard = memo(function NodeCard({ id, selected }: NodeProps<CardN
         run && `is-${run.phase}`,
         node.mode !== 'normal' && `mode-${node.mode}`,
       )}
-      style={{ width: node.size?.[0] ?? cardWidth(spec) }}
+      style={far ? { width, height: height ?? estimateSize(node, spec).height } : { width }}
       data-testid={`node-${id}`}
       data-phase={run?.phase ?? 'idle'}
       data-mode={node.mode}
-      aria-label={node.title ?? spec?.title ?? node.classType}
+      aria-label={title}
     >
+      {far ? (
+        <FarCard node={node} spec={spec} title={title} />
+      ) : (
+        <NearCard node={node} spec={spec} run={run} />
+      )}
+      {!far && problems && <NodeErrors id={id} />}
+      {!far && <ResizeGrip id={id} width={width} />}
+    </article>
+  );
+});
+
+interface NearCardProps {
+  node: GraphNode;
+  spec: NodeSpec | undefined;
+  run: NodeRun | undefined;
+}
+
+function NearCard({ node, spec, run }: NearCardProps) {
+  const ready = useCatalogue((state) => state.ready);
+  return (
+    <>
       <NodeHeader node={node} spec={spec} run={run} />
       {node.collapsed ? (
         <CollapsedPorts node={node} spec={spec} />
       ) : (
         <>
-          {spec ? <NodeBody node={node} spec={spec} /> : <UnknownBody node={node} unknown={unknown} />}
-          <NodeResult id={id} spec={spec} run={run} />
+          {spec ? <NodeBody node={node} spec={spec} /> : <UnknownBody node={node} unknown={ready} />}
+          <NodeResult id={node.id} spec={spec} run={run} />
         </>
       )}
-      {problems && <NodeErrors id={id} />}
-    </article>
+    </>
   );
-});
+}
 
 /** Links must end somewhere even when the rows are hidden: all ports lie on top of one another in the header. */
 function CollapsedPorts({ node, spec }: { node: GraphNode; spec: NodeSpec | undefined }) {

@@ -25,7 +25,12 @@ export function NodeHeader({ node, spec, run }: HeaderProps) {
   const renaming = useUi((state) => state.renaming === node.id);
   const title = node.title ?? spec?.title ?? node.classType;
   return (
-    <header className="card-header" style={node.color ? { background: node.color } : undefined}>
+    <header
+      className="card-header"
+      style={
+        node.color ? { background: `color-mix(in oklab, ${node.color} 40%, var(--card-header))` } : undefined
+      }
+    >
       <button
         type="button"
         className="card-fold nodrag"

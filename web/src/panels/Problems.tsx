@@ -16,6 +16,7 @@ export function Problems() {
   const open = useUi((state) => state.problemsOpen);
   if (problems.length === 0) return null;
   const serious = problems.some((problem) => problem.severity === 'error');
+  const title = t(serious ? 'problems.title' : 'problems.warnings', { count: problems.length });
   if (!open)
     return (
       <button
@@ -25,17 +26,13 @@ export function Problems() {
         onClick={() => useUi.setState({ problemsOpen: true })}
       >
         <CircleAlert size={14} aria-hidden="true" />
-        {t('problems.title', { count: problems.length })}
+        {title}
       </button>
     );
   return (
-    <section
-      className="problems"
-      data-testid="problem-list"
-      aria-label={t('problems.title', { count: problems.length })}
-    >
+    <section className="problems" data-testid="problem-list" aria-label={title}>
       <header className="panel-header">
-        <h2>{t('problems.title', { count: problems.length })}</h2>
+        <h2>{title}</h2>
         <IconButton
           label={t('problems.dismiss')}
           side="top"

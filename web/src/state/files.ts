@@ -5,7 +5,7 @@ import { findSpec } from '../core/catalogue.ts';
 import type { Point } from '../core/document.ts';
 import { addNode, setValue } from '../core/edit.ts';
 import { FormatError, readDocument, writeDocument } from '../core/format.ts';
-import { type JsonValue, stringifyJson } from '../core/json.ts';
+import { isObject, type JsonObject, type JsonValue, stringifyJson } from '../core/json.ts';
 import { withPositions } from '../core/layout.ts';
 import { t } from '../i18n/index.ts';
 import { catalogueNow, loadCatalogue } from './catalogue.ts';
@@ -40,9 +40,16 @@ export function openTemplate(name: string, title: string): Promise<boolean> {
 
 export function openJobWorkflow(job: string): Promise<boolean> {
   return attempt(t('file.openFailed'), async () => {
-    show(await getJobWorkflow(job), t('file.fromJob'));
+    const document = await getJobWorkflow(job);
+    show(document, (isObject(document) && titleOf(document)) || t('file.fromJob'));
     toast('success', t('file.loadedFromJob'));
   });
+}
+
+/** A picture's file name says less than the title of the workflow inside. */
+function titleOf(document: JsonObject): string {
+  const extra = document['extra'];
+  return isObject(extra) && typeof extra['title'] === 'string' ? extra['title'] : '';
 }
 
 const withoutEnding = (name: string): string => name.replace(/\.[^.]+$/, '');
@@ -51,7 +58,8 @@ const withoutEnding = (name: string): string => name.replace(/\.[^.]+$/, '');
 export async function openFile(file: File, at: Point | null): Promise<boolean> {
   await loadCatalogue();
   try {
-    show(await readWorkflowFile(file), withoutEnding(file.name));
+    const document = await readWorkflowFile(file);
+    show(document, (file.type.startsWith('image/') && titleOf(document)) || withoutEnding(file.name));
     toast('success', t('file.opened', { name: file.name }));
     return true;
   } catch (error) {

@@ -7,12 +7,17 @@ import { changeGroup, moveNodes } from '../core/edit.ts';
 import { emptyHistory, type History, record, redo, undo } from '../core/history.ts';
 import { type FlowEdge, type FlowNode, FRAME_PREFIX, flowEdges, flowNodes, selectOnly } from './flow.ts';
 
+/** From this many nodes on, only those in view are drawn. */
+export const LARGE_GRAPH = 80;
+
 export interface GraphState {
   doc: GraphDocument;
   /** What the document is called: a file name without its ending, or a template's title. */
   name: string;
   /** Counts loaded documents: what belongs to an earlier one (a running job's marks) is not shown on this one. */
   epoch: number;
+  /** A large document was loaded and is not fitted to the view yet: its cards are drawn as from far away. */
+  settling: boolean;
   history: History<GraphDocument>;
   nodes: FlowNode[];
   edges: FlowEdge[];
@@ -59,6 +64,7 @@ export const useGraph = create<GraphState>()((set, get) => ({
   doc: EMPTY_DOCUMENT,
   name: '',
   epoch: 0,
+  settling: false,
   history: emptyHistory(),
   nodes: [],
   edges: [],
@@ -81,6 +87,7 @@ export const useGraph = create<GraphState>()((set, get) => ({
       ...derived(doc, { nodes: [], edges: [] }),
       name,
       epoch: state.epoch + 1,
+      settling: Object.keys(doc.nodes).length > LARGE_GRAPH,
       history:
         Object.keys(state.doc.nodes).length > 0 ? record(state.history, state.doc, null, 0) : emptyHistory(),
     })),

@@ -50,10 +50,8 @@ function refused(error: unknown): void {
   if (!(error instanceof ApiError)) throw error;
   setProblems(error.problems);
   const serious = error.problems.filter((problem) => problem.severity === 'error');
-  if (serious.length > 0) {
-    useUi.setState({ problemsOpen: true });
-    toast('error', t('run.invalid', { count: serious.length }), serious[0]?.message);
-  } else toast('error', t('run.refused'), error.message);
+  if (serious.length > 0) useUi.setState({ problemsOpen: true });
+  else toast('error', t('run.refused'), error.message);
 }
 
 /** Cancels the followed job, or, when it has ended, whichever job is running. */

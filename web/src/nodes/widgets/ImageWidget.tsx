@@ -1,6 +1,6 @@
 // An image from the input folder: its thumbnail, a picker of what was uploaded, and upload by button or by dropping.
 
-import { ImagePlus, Upload } from 'lucide-react';
+import { ImageOff, ImagePlus, Upload } from 'lucide-react';
 import { Popover } from 'radix-ui';
 import { type DragEvent, useEffect, useState } from 'react';
 import { ApiError, type InputImage, listInputs, thumbnailUrl, uploadImage } from '../../api/client.ts';
@@ -36,6 +36,7 @@ function chooseUpload(onFile: (file: File) => void): void {
 export function ImageWidget({ testId, label, value, onChange }: WidgetProps<string>) {
   const [open, setOpen] = useState(false);
   const [over, setOver] = useState(false);
+  const [broken, setBroken] = useState('');
   const take = (file: File) => void upload(file, onChange);
   const onDrop = (event: DragEvent) => {
     setOver(false);
@@ -64,7 +65,16 @@ export function ImageWidget({ testId, label, value, onChange }: WidgetProps<stri
         >
           {value ? (
             <>
-              <img src={thumbnailUrl('input', value, 512)} alt="" draggable={false} />
+              {broken === value ? (
+                <ImageOff className="image-broken" size={20} />
+              ) : (
+                <img
+                  src={thumbnailUrl('input', value, 512)}
+                  alt=""
+                  draggable={false}
+                  onError={() => setBroken(value)}
+                />
+              )}
               <span className="image-name">{value}</span>
             </>
           ) : (
