@@ -12,11 +12,12 @@ from torch import Tensor
 from diffusion.sampling.protocols import Denoise, Noise, Report
 
 POINTS = 200
-"""Points of the rectangle rule with which the paper's solver takes its integrals."""
+"""Points of the rectangle rule for the integrals. The rule is coarse enough to show in the result, so its number is
+part of what a seed means; it agrees with the reference recordings."""
 
 
 def noise_scale(sigma: np.ndarray | float) -> np.ndarray:
-    """The paper's ER-SDE 5: sigma (e^(sigma^0.3) + 10). A pure ODE would be sigma, a pure SDE sigma²."""
+    """The scale that the reference recordings use: sigma (e^(sigma^0.3) + 10). A pure ODE would be sigma, a pure SDE sigma²."""
     return np.asarray(sigma * (np.exp(np.power(sigma, 0.3)) + 10.0))
 
 

@@ -16,7 +16,7 @@ Tau = Callable[[float], float]
 
 
 def tau_between(high: float, low: float, eta: float = 1.0) -> Tau:
-    """The paper's choice: `eta` for sigmas between `low` and `high`, and 0 at both ends of the run."""
+    """`eta` for sigmas between `low` and `high`, and 0 at both ends of the run."""
     return lambda sigma: eta if low <= sigma <= high else 0.0
 
 

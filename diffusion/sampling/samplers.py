@@ -63,7 +63,7 @@ def sampler_named(name: str) -> Sampler:
 
 
 def _tau(levels: DiscreteSchedule) -> Mapping[str, object]:
-    """SA-Solver is stochastic in the middle three fifths of the timesteps."""
+    """SA-Solver is stochastic in the middle three fifths of the timesteps, as in the reference recordings."""
     return {"tau": sa_solver.tau_between(levels.percent_to_sigma(0.2), levels.percent_to_sigma(0.8))}
 
 

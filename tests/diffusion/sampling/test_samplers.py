@@ -15,7 +15,7 @@ from tests.diffusion.sampling.models import LEVELS, Counted, Denoiser, gaussian,
 
 NOISY = tuple(name for name in SAMPLERS if SAMPLER_TABLE[name].noise != "none")
 QUIET = tuple(name for name in SAMPLERS if SAMPLER_TABLE[name].noise == "none")
-UNEVEN = {"ipndm_v"}  # as published, its weights add up to the step only where steps are even
+UNEVEN = {"ipndm_v"}  # in the form of the reference, its weights add up to the step only where steps are even
 OFF_BY_GUIDANCE = {
     "dpmpp_2s_ancestral_cfg_pp"
 }  # takes the unconditional direction of its inner point for the whole step
