@@ -17,7 +17,7 @@ part of what a seed means; it agrees with the reference recordings."""
 
 
 def noise_scale(sigma: np.ndarray | float) -> np.ndarray:
-    """The scale that the reference recordings use: sigma (e^(sigma^0.3) + 10). A pure ODE would be sigma, a pure SDE sigma²."""
+    """sigma (e^(sigma^0.3) + 10), as the reference recordings have it. An ODE would be sigma, an SDE sigma²."""
     return np.asarray(sigma * (np.exp(np.power(sigma, 0.3)) + 10.0))
 
 

@@ -105,7 +105,7 @@ def _ipndm_v_weights(h: float, widths: Sequence[float]) -> list[float]:
     """Weights, newest first, for a step of `h` after steps of `widths` (newest first).
 
     Adams-Bashforth in Newton's form, one term for each difference of slopes. The terms `third` and `fourth` and the
-    last weight depart from Adams-Bashforth on uneven steps: they are the form that agrees with the reference recordings,
+    last weight depart from Adams-Bashforth on uneven steps: they are the form that agrees with the recordings,
     chosen for that and not derived.
     """
     weights = [1.0, 0.0, 0.0, 0.0]
