@@ -6,7 +6,6 @@ numbers.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,6 +25,8 @@ CLIP = "cond_stage_model.transformer."
 
 _SD1_HEADS = 8
 _CLIP_HEAD_WIDTH = 64
+_CLIP_VOCABULARY = 49_408
+_CLIP_WINDOW = 77
 
 
 def detect_file(file: CheckpointFile, config: FileRef | None) -> Architecture:
@@ -87,7 +88,7 @@ class _Shapes:
         layers: list[int] = []
         depths: list[set[int]] = []
         level_starts = True
-        for index in range(1, 1 + self._count(rf"{re.escape(UNET)}input_blocks\.(\d+)\.") - 1):
+        for index in range(1, self._count(f"{UNET}input_blocks.")):
             block = f"{UNET}input_blocks.{index}."
             if self.has(f"{block}0.op.weight"):
                 level_starts = True
@@ -101,11 +102,11 @@ class _Shapes:
             if width != channels[-1]:
                 raise self._unsupported("its U-Net changes width within a level")
             layers[-1] += 1
-            depths[-1].add(self._count(rf"{re.escape(block)}1\.transformer_blocks\.(\d+)\."))
+            depths[-1].add(self._count(f"{block}1.transformer_blocks."))
         attended = sorted({depth for each in depths for depth in each if depth})
         if not channels or len(set(layers)) != 1 or any(len(each) != 1 for each in depths) or len(attended) != 1:
             raise self._unsupported("its U-Net has uneven levels")
-        outputs = self._count(rf"{re.escape(UNET)}output_blocks\.(\d+)\.")
+        outputs = self._count(f"{UNET}output_blocks.")
         if outputs != (layers[0] + 1) * len(channels) or not self.has(f"{UNET}middle_block.2.in_layers.2.weight"):
             raise self._unsupported("its U-Net has had blocks removed")
         attention = tuple(each != {0} for each in depths)
@@ -128,15 +129,15 @@ class _Shapes:
 
     def vae(self) -> VaeConfig:
         encoder = f"{VAE}encoder."
-        levels = self._count(rf"{re.escape(encoder)}down\.(\d+)\.")
+        levels = self._count(f"{encoder}down.")
         if levels == 0:
             raise self._unsupported("its autoencoder has no encoder")
         channels = [self._shape(f"{encoder}down.{level}.block.0.conv2.weight", 4)[0] for level in range(levels)]
-        layers = {self._count(rf"{re.escape(encoder)}down\.{level}\.block\.(\d+)\.") for level in range(levels)}
-        ups = {self._count(rf"{re.escape(VAE)}decoder\.up\.{level}\.block\.(\d+)\.") for level in range(levels)}
+        layers = {self._count(f"{encoder}down.{level}.block.") for level in range(levels)}
+        ups = {self._count(f"{VAE}decoder.up.{level}.block.") for level in range(levels)}
         if len(layers) != 1 or ups != {next(iter(layers)) + 1}:
             raise self._unsupported("its autoencoder has uneven levels")
-        if self._count(rf"{re.escape(encoder)}down\.\d+\.attn\.(\d+)\."):
+        if any(self._count(f"{encoder}down.{level}.attn.") for level in range(levels)):
             raise self._unsupported("its autoencoder attends outside its middle")
         if not self.has(f"{encoder}mid.attn_1.q.weight"):
             raise self._unsupported("its autoencoder does not attend in its middle")
@@ -159,11 +160,17 @@ class _Shapes:
                 f"its text encoder is {width} wide, which {heads} heads do not divide",
                 "Give `num_heads` under cond_stage_config.params in a .yaml beside it.",
             )
+        positions = self._shape(f"{model}embeddings.position_embedding.weight", 2)[0]
+        if vocabulary != _CLIP_VOCABULARY or positions != _CLIP_WINDOW:
+            raise self._unsupported(
+                f"its text encoder reads {positions} of {vocabulary} tokens, and CLIP's {_CLIP_WINDOW} of "
+                f"{_CLIP_VOCABULARY}"
+            )
         return ClipConfig(
             vocabulary=vocabulary,
-            positions=self._shape(f"{model}embeddings.position_embedding.weight", 2)[0],
+            positions=positions,
             width=width,
-            layers=self._count(rf"{re.escape(model)}encoder\.layers\.(\d+)\."),
+            layers=self._count(f"{model}encoder.layers."),
             heads=heads,
             feed_forward=self._shape(f"{model}encoder.layers.0.mlp.fc1.weight", 2)[0],
             activation=self._side.clip_activation or "quick_gelu",
@@ -195,11 +202,13 @@ class _Shapes:
                 hint="The config belongs to another checkpoint: correct or remove it.",
             )
 
-    def _count(self, pattern: str) -> int:
-        """One more than the highest number that the group of the pattern takes among the names, or 0."""
-        compiled = re.compile(pattern)
-        found = (compiled.match(name) for name in self._shapes)
-        return max((int(match.group(1)) + 1 for match in found if match), default=0)
+    def _count(self, prefix: str) -> int:
+        """How many different numbers follow the prefix among the names; they must count up from 0."""
+        places = (name[len(prefix) :].partition(".")[0] for name in self._shapes if name.startswith(prefix))
+        found = {place for place in places if place.isdecimal()}
+        if found != {str(index) for index in range(len(found))}:
+            raise self._unsupported(f"the numbers after {prefix} have gaps")
+        return len(found)
 
     def _shape(self, name: str, dimensions: int) -> tuple[int, ...]:
         shape = self._shapes.get(name)

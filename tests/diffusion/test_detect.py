@@ -114,6 +114,32 @@ def test_parts_that_do_not_fit_each_other_are_refused(shapes: Shapes):
         detect(wrong)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "cond_stage_model.transformer.text_model.encoder.layers.999.mlp.fc1.weight",
+        "model.diffusion_model.input_blocks.1.1.transformer_blocks.4000.attn2.to_k.weight",
+        "model.diffusion_model.output_blocks.77.0.in_layers.0.weight",
+        "first_stage_model.encoder.down.999.block.0.conv1.weight",
+    ],
+)
+def test_numbers_that_would_build_a_giant_are_refused(shapes: Shapes, name: str):
+    with pytest.raises(UnsupportedArchitecture):
+        detect({**shapes, name: (1, 1)})
+
+
+@pytest.mark.parametrize(("vocabulary", "positions"), [(1000, 77), (49408, 2)])
+def test_a_text_encoder_that_is_not_clips_is_refused(shapes: Shapes, vocabulary: int, positions: int):
+    base = "cond_stage_model.transformer.text_model.embeddings"
+    wrong = {
+        **shapes,
+        f"{base}.token_embedding.weight": (vocabulary, 64),
+        f"{base}.position_embedding.weight": (positions, 64),
+    }
+    with pytest.raises(UnsupportedArchitecture, match="text encoder"):
+        detect(wrong)
+
+
 @pytest.mark.parametrize("dimensions", [0, 1, 3])
 def test_any_tensor_of_the_wrong_rank_is_a_clean_error(shapes: Shapes, dimensions: int):
     for name in list(shapes)[::7]:
