@@ -10,21 +10,30 @@ import { restoreSession, startAutosave } from './state/session.ts';
 import { applyTheme } from './state/settings.ts';
 import { toast } from './state/ui.ts';
 
+/** How long the page waits for the nodes before it shows the workflow without their details, in milliseconds. */
+const PATIENCE_MS = 2000;
+
 export async function start(): Promise<void> {
   applyTheme();
   connectLive();
   startRechecking();
+  await Promise.race([catalogue(), pause(PATIENCE_MS)]);
+  const restored = restoreSession();
+  if (!restored) await openTemplate(DEFAULT_TEMPLATE, t('start.textToImage'));
+  startAutosave();
+  if (restored?.job) await resumeJob(restored.job);
+}
+
+async function catalogue(): Promise<void> {
   try {
     await loadCatalogue();
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     toast('error', t('status.failed'), error.message);
   }
-  const restored = restoreSession();
-  if (!restored) await openTemplate(DEFAULT_TEMPLATE, t('start.textToImage'));
-  startAutosave();
-  if (restored?.job) await resumeJob(restored.job);
 }
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function resumeJob(job: string): Promise<void> {
   try {

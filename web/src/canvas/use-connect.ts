@@ -5,13 +5,13 @@ import type { Connection, Edge, FinalConnectionState, HandleType, OnConnectStart
 import { useMemo, useRef } from 'react';
 import { connect, disconnect } from '../core/edit.ts';
 import { type Endpoints, type LooseEnd, type Refusal, refusal } from '../core/types.ts';
-import { t } from '../i18n/index.ts';
+import { t, typeName } from '../i18n/index.ts';
 import { catalogueNow } from '../state/catalogue.ts';
 import { useConnecting } from '../state/connecting.ts';
 import { type FlowEdge, inputName, outputIndex } from '../state/flow.ts';
 import { useGraph } from '../state/graph.ts';
 import { toast, useUi } from '../state/ui.ts';
-import { connectToNode, looseEnd } from './add-node.ts';
+import { connectToNode, connectToRow, looseEnd, titleOf } from './loose-end.ts';
 
 export function endpoints(connection: Connection | Edge): Endpoints {
   return {
@@ -50,10 +50,12 @@ const pointer = (event: MouseEvent | TouchEvent): { x: number; y: number } => {
 
 function dropped(event: MouseEvent | TouchEvent, loose: LooseEnd): void {
   const { x, y } = pointer(event);
-  const card = document.elementFromPoint(x, y)?.closest('.react-flow__node-card');
-  const id = card?.getAttribute('data-id');
+  const under = document.elementFromPoint(x, y);
+  const id = under?.closest('.react-flow__node-card')?.getAttribute('data-id');
   if (id) {
-    if (id !== loose.node && !connectToNode(loose, id)) toast('error', t('palette.noneFits'));
+    const handle = under?.closest('.row')?.querySelector('[data-handleid]')?.getAttribute('data-handleid');
+    if (id === loose.node || connectToRow(loose, id, handle ?? '') || connectToNode(loose, id)) return;
+    toast('error', t('link.noPort', { node: titleOf(id), type: typeName(loose.type) }));
     return;
   }
   useUi.setState({ palette: { x, y, loose } });

@@ -41,8 +41,8 @@ function isBoundary(text: string, at: number): boolean {
 function nodeScore(spec: NodeSpec, word: string): number {
   const names = Math.max(
     matchScore(word, spec.title),
-    matchScore(word, spec.id),
-    ...spec.aliases.map((alias) => matchScore(word, alias) * 0.9),
+    matchScore(word, spec.id) * 0.85,
+    ...spec.aliases.map((alias) => matchScore(word, alias) * 0.85),
   );
   const category = matchScore(word, spec.category);
   const ports = [...spec.inputs, ...spec.outputs].some((port) => port.type.toLowerCase() === word) ? 20 : 0;

@@ -114,7 +114,7 @@ function flush(): void {
 }
 
 function ended(state: string): void {
-  const { run } = useJobs.getState();
+  const { run, runEpoch } = useJobs.getState();
   if (state !== 'failed' || !run?.error) return;
   const { error } = run;
   const problem = {
@@ -125,7 +125,7 @@ function ended(state: string): void {
     input: error.input,
     severity: 'error' as const,
   };
-  setProblems([problem]);
+  if (runEpoch === useGraph.getState().epoch) setProblems([problem]);
   toast('error', t('run.failed'), error.message);
 }
 

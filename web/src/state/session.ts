@@ -5,12 +5,17 @@ import { findSpec } from '../core/catalogue.ts';
 import { FormatError, readDocument, writeDocument } from '../core/format.ts';
 import { isObject, parseJson, stringifyJson } from '../core/json.ts';
 import { withPositions } from '../core/layout.ts';
+import { t } from '../i18n/index.ts';
 import { catalogueNow } from './catalogue.ts';
 import { useGraph } from './graph.ts';
 import { useJobs } from './jobs.ts';
+import { toast } from './ui.ts';
 
 const KEY = 'latentgraph.session';
 const DELAY_MS = 300;
+
+/** The browser's storage was full at the last attempt: said once, not at every key. */
+let full = false;
 
 export interface Restored {
   job: string | null;
@@ -39,8 +44,15 @@ function save(): void {
   const { run, runEpoch } = useJobs.getState();
   const job = run && runEpoch === epoch ? run.job : null;
   const text = stringifyJson({ name, job, document: writeDocument(doc) });
-  sessionStorage.setItem(KEY, text);
-  localStorage.setItem(KEY, text);
+  try {
+    sessionStorage.setItem(KEY, text);
+    localStorage.setItem(KEY, text);
+    full = false;
+  } catch (error) {
+    if (!(error instanceof DOMException)) throw error;
+    if (!full) toast('error', t('session.full'), t('session.fullHelp'));
+    full = true;
+  }
 }
 
 /** Saves a moment after each change, and at once when the page is left. */

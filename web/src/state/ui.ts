@@ -40,9 +40,12 @@ interface UiState {
   hint: { x: number; y: number; text: string } | null;
 }
 
+/** On a wide window there is room for the gallery from the start. */
+const ROOM_FOR_GALLERY = 1600;
+
 export const useUi = create<UiState>()(() => ({
   left: null,
-  gallery: false,
+  gallery: typeof window !== 'undefined' && window.innerWidth >= ROOM_FOR_GALLERY,
   problemsOpen: false,
   palette: null,
   shortcuts: false,

@@ -26,6 +26,7 @@ export function NumberWidget({ testId, label, input, value, onChange }: WidgetPr
         autoComplete="off"
         spellCheck={false}
         aria-label={label}
+        title={t('widget.dragHelp')}
         data-testid={testId}
       />
       <button
