@@ -14,7 +14,7 @@ from diffusion.checkpoint_file import CheckpointFile
 from diffusion.ema import ema_shapes
 from diffusion.errors import BadConfig, UnsupportedArchitecture
 from diffusion.families import recognise
-from diffusion.sidecar import Sidecar, read_sidecar
+from diffusion.sidecar import Sidecar, read_sidecar, sidecar_from_metadata
 from diffusion.values import FileRef
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -30,8 +30,11 @@ _CLIP_WINDOW = 77
 
 
 def detect_file(file: CheckpointFile, config: FileRef | None) -> Architecture:
-    """The architecture of an open file, with its sidecar config when there is one."""
-    sidecar = read_sidecar(Path(config.path)) if config is not None else None
+    """The architecture of an open file, with its sidecar config, or the config in its metadata, when there is one."""
+    if config is not None:
+        sidecar = read_sidecar(Path(config.path))
+    else:
+        sidecar = sidecar_from_metadata(file.path.name, file.metadata)
     return detect(file.shapes, sidecar, name=file.path.name)
 
 

@@ -1,11 +1,13 @@
 """Reads the LDM config (.yaml) that lies beside a checkpoint, for what shapes cannot tell.
 
+A checkpoint may also carry its config in its own metadata, which counts when there is no file beside it.
 Shapes give every width and depth; a config adds head counts, norm groups, the noise schedule and the prediction type,
 in the format that CompVis's latent-diffusion files came with. Where both speak, they must agree.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,13 +50,33 @@ def read_sidecar(path: Path) -> Sidecar:
             f"{path.name} cannot be read as YAML: {' '.join(str(error).split())[:200]}.",
             hint="Mend it, or remove it to go by the shapes in the checkpoint alone.",
         ) from error
-    reader = _Reader(path.name, loaded)
+    return _parse(path.name, loaded)
+
+
+def sidecar_from_metadata(name: str, metadata: Mapping[str, str]) -> Sidecar | None:
+    """The config that a checkpoint carries in itself: metadata `architecture`, the config's `model.params` as JSON.
+
+    None when it carries none; other programs write a plain word there, which says nothing. Raises BadConfig when what
+    it carries makes no sense.
+    """
+    text = metadata.get("architecture", "")
+    if not text.startswith("{"):
+        return None
+    try:
+        params: object = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadConfig(f"The `architecture` in the metadata of {name} is no JSON.") from error
+    return _parse(f"the metadata of {name}", {"model": {"params": params}})
+
+
+def _parse(name: str, loaded: object) -> Sidecar:
+    reader = _Reader(name, loaded)
     model = reader.section("model", "params")
     unet = reader.section("model", "params", "unet_config", "params")
     vae = reader.section("model", "params", "first_stage_config", "params", "ddconfig")
     clip = reader.section("model", "params", "cond_stage_config", "params")
     return Sidecar(
-        name=path.name,
+        name=name,
         schedule=ScheduleConfig(
             linear_start=reader.number(model, "linear_start") or ScheduleConfig().linear_start,
             linear_end=reader.number(model, "linear_end") or ScheduleConfig().linear_end,

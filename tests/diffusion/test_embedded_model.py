@@ -54,3 +54,8 @@ def test_it_carries_the_preview_map_that_was_fitted_for_it(residency: Residency)
     file = residency.library.resolve("checkpoints", NAME)
     unet = residency.unet(ModelRef(file, residency.library.sidecar(file)))
     assert unet.latent_rgb != SD1_LATENT_RGB
+
+
+def test_it_is_the_same_model_without_its_config(residency: Residency):
+    file = residency.library.resolve("checkpoints", NAME)
+    assert residency.describe(file, None) == residency.describe(file, residency.library.sidecar(file))

@@ -6,7 +6,7 @@ import pytest
 
 from diffusion.architecture import ScheduleConfig
 from diffusion.errors import BadConfig
-from diffusion.sidecar import read_sidecar
+from diffusion.sidecar import read_sidecar, sidecar_from_metadata
 
 CONFIG = """
 model:
@@ -65,3 +65,17 @@ def test_a_config_may_say_nothing(tmp_path: Path):
 def test_a_config_that_is_wrong_is_refused_by_name(tmp_path: Path, text: str):
     with pytest.raises(BadConfig, match=r"m\.yaml"):
         read_sidecar(write(tmp_path, text))
+
+
+def test_a_checkpoint_may_carry_its_config_in_itself():
+    side = sidecar_from_metadata("m.safetensors", {"architecture": '{"unet_config": {"params": {"num_heads": 2}}}'})
+    assert side is not None
+    assert side.unet_heads == 2
+    assert sidecar_from_metadata("m.safetensors", {"title": "x"}) is None
+    assert sidecar_from_metadata("m.safetensors", {"architecture": "sd15"}) is None
+
+
+@pytest.mark.parametrize("text", ["{", '{"unet_config": 1}', '{"a":' * 100_000])
+def test_metadata_that_make_no_sense_are_refused(text: str):
+    with pytest.raises(BadConfig, match=r"m\.safetensors"):
+        sidecar_from_metadata("m.safetensors", {"architecture": text})
