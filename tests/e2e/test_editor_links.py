@@ -120,6 +120,18 @@ def test_a_linked_widget_shows_that_it_is_linked_and_unlinked_shows_its_value_ag
     expect(canvas.get_by_test_id("widget-2-width")).to_be_visible()
 
 
+def test_a_node_is_put_into_the_middle_of_a_link(canvas: Page):
+    start, end = centre(output_port(canvas, "5", 0)), centre(input_port(canvas, "6", "samples"))
+    canvas.mouse.click((start[0] + end[0]) / 2, (start[1] + end[1]) / 2, button="right")
+    canvas.get_by_text("Insert a node…").click()
+    expect(canvas.get_by_test_id("palette-item-KSampler")).to_be_visible()
+    expect(canvas.get_by_test_id("palette-item-VAEDecode")).to_have_count(0)
+    canvas.get_by_test_id("palette-item-LatentUpscaleBy").click()
+    nodes = saved_document(canvas)["nodes"]
+    assert nodes["8"]["inputs"]["samples"] == ["5", 0]
+    assert nodes["6"]["inputs"]["samples"] == ["8", 0]
+
+
 def test_a_node_is_added_from_the_side_panel(canvas: Page):
     canvas.get_by_test_id("rail-nodes").click()
     canvas.get_by_test_id("library-search").fill("preview")

@@ -7,12 +7,13 @@ import { useGraph } from '../state/graph.ts';
 import { ContextItems, type MenuEntry } from '../ui/Menu.tsx';
 import { canvasEntries, frameEntries, linkEntries, nodeEntries } from './menu-entries.tsx';
 import { useArrange } from './use-arrange.ts';
-import { FIT } from './use-fit-on-load.ts';
+import { useFit } from './use-fit-on-load.ts';
 
 export function CanvasMenu({ children }: { children: ReactNode }) {
   const [entries, setEntries] = useState<readonly MenuEntry[]>([]);
   const flow = useReactFlow();
   const arrange = useArrange();
+  const fitView = useFit();
 
   const onContextMenu = (event: MouseEvent) => {
     const target = event.target as Element;
@@ -37,7 +38,7 @@ export function CanvasMenu({ children }: { children: ReactNode }) {
           page: { x, y },
           at: [point.x, point.y],
           arrange,
-          fit: () => void flow.fitView({ ...FIT, duration: 200 }),
+          fit: () => void fitView(200),
         }),
       );
     }

@@ -6,11 +6,12 @@ import { t } from '../i18n/index.ts';
 import { useSettings } from '../state/settings.ts';
 import { IconButton } from '../ui/Button.tsx';
 import { useArrange } from './use-arrange.ts';
-import { FIT } from './use-fit-on-load.ts';
+import { useFit } from './use-fit-on-load.ts';
 
 export function CanvasTools() {
   const flow = useReactFlow();
   const arrange = useArrange();
+  const fitView = useFit();
   const zoom = useStore((state) => Math.round(state.transform[2] * 100));
   const minimap = useSettings((state) => state.minimap);
   return (
@@ -25,12 +26,7 @@ export function CanvasTools() {
         <Plus size={16} />
       </IconButton>
       <span className="tools-line" />
-      <IconButton
-        side="top"
-        label={t('canvas.fit')}
-        keys="F"
-        onClick={() => void flow.fitView({ ...FIT, duration: 200 })}
-      >
+      <IconButton side="top" label={t('canvas.fit')} keys="F" onClick={() => void fitView(200)}>
         <Maximize size={16} />
       </IconButton>
       <IconButton side="top" label={t('canvas.arrange')} keys="L" onClick={arrange}>

@@ -14,7 +14,13 @@ export const NODE_MIME = 'application/x-latentgraph-node';
 
 const HEADER_MIDDLE = 18;
 
-export function addFromCatalogue(classType: string, at: Point, loose: LooseEnd | null): string | null {
+/** `into` is the input that the new node is to feed as well, when it is put into the middle of a link. */
+export function addFromCatalogue(
+  classType: string,
+  at: Point,
+  loose: LooseEnd | null,
+  into?: { node: string; input: string; type: string },
+): string | null {
   const spec = findSpec(catalogueNow(), classType);
   if (!spec) return null;
   let id: string | null = null;
@@ -26,7 +32,11 @@ export function addFromCatalogue(classType: string, at: Point, loose: LooseEnd |
     id = added.id;
     const port = loose && fittingPort(spec, loose);
     const ends = loose && port && joined(loose, added.id, port);
-    return ends ? connect(added.doc, ends) : added.doc;
+    const fed = ends ? connect(added.doc, ends) : added.doc;
+    const next: LooseEnd | null = into ? { ...into, side: 'input' } : null;
+    const onward = next && fittingPort(spec, next);
+    const feeds = next && onward && joined(next, added.id, onward);
+    return feeds ? connect(fed, feeds) : fed;
   });
   if (id) useGraph.getState().select([id]);
   return id;

@@ -36,6 +36,7 @@ import {
 import { useUi } from '../state/ui.ts';
 import { MOD } from '../ui/keys.ts';
 import type { MenuEntry } from '../ui/Menu.tsx';
+import { looseEnd } from './loose-end.ts';
 
 const SIZE = 14;
 
@@ -98,15 +99,23 @@ export function nodeEntries(id: string): MenuEntry[] {
   ];
 }
 
-export function linkEntries(edge: string, _page: { x: number; y: number }): MenuEntry[] {
+export function linkEntries(edge: string, page: { x: number; y: number }): MenuEntry[] {
   const link = useGraph.getState().edges.find((each) => each.id === edge);
   if (!link) return [];
+  const input = link.data?.input ?? '';
+  const into = { node: link.target, input, type: looseEnd(link.target, 'input', input).type };
+  const loose = looseEnd(link.source, 'output', link.data?.output ?? 0);
   return [
+    {
+      label: t('link.insert'),
+      icon: <Plus size={SIZE} />,
+      onSelect: () => setTimeout(() => useUi.setState({ palette: { ...page, loose, into } })),
+    },
     {
       label: t('link.delete'),
       icon: <Trash2 size={SIZE} />,
       danger: true,
-      onSelect: () => useGraph.getState().edit((doc) => disconnect(doc, link.target, link.data?.input ?? '')),
+      onSelect: () => useGraph.getState().edit((doc) => disconnect(doc, link.target, input)),
     },
   ];
 }

@@ -5,10 +5,11 @@ import { useCallback } from 'react';
 import { moveNodes } from '../core/edit.ts';
 import { arrange } from '../core/layout.ts';
 import { selectedIds, useGraph } from '../state/graph.ts';
-import { FIT } from './use-fit-on-load.ts';
+import { useFit } from './use-fit-on-load.ts';
 
 export function useArrange(): () => void {
   const flow = useReactFlow();
+  const fitView = useFit();
   return useCallback(() => {
     const { doc, edit } = useGraph.getState();
     const chosen = selectedIds();
@@ -26,6 +27,6 @@ export function useArrange(): () => void {
     };
     edit((now) => moveNodes(now, arrange(now, sizeOf, ids, [left, top])));
     // The new places reach React Flow with its next render.
-    requestAnimationFrame(() => void flow.fitView({ ...FIT, duration: 250 }));
-  }, [flow]);
+    requestAnimationFrame(() => void fitView(250));
+  }, [flow, fitView]);
 }

@@ -19,7 +19,7 @@ import {
 import { useUi } from '../state/ui.ts';
 import { isTyping } from '../ui/keys.ts';
 import { useArrange } from './use-arrange.ts';
-import { FIT } from './use-fit-on-load.ts';
+import { useFit } from './use-fit-on-load.ts';
 
 type Actions = Readonly<Record<string, () => void>>;
 
@@ -45,6 +45,7 @@ function openPalette(pointer: { x: number; y: number }): void {
 export function useShortcuts(): void {
   const flow = useReactFlow();
   const arrange = useArrange();
+  const fitView = useFit();
   useEffect(() => {
     const pointer = { x: window.innerWidth / 2, y: window.innerHeight / 3 };
     const { undo, redo } = useGraph.getState();
@@ -61,7 +62,7 @@ export function useShortcuts(): void {
       b: () => muteSelection('bypass'),
       c: collapseSelection,
       f2: renameSelection,
-      f: () => void flow.fitView({ ...FIT, duration: 200 }),
+      f: () => void fitView(200),
       l: arrange,
       g: () => useUi.setState((state) => ({ gallery: !state.gallery })),
       '/': () => openPalette(pointer),
@@ -109,7 +110,7 @@ export function useShortcuts(): void {
       document.removeEventListener('cut', onCopy);
       document.removeEventListener('paste', onPaste);
     };
-  }, [flow, arrange]);
+  }, [flow, fitView, arrange]);
 }
 
 const overlayOpen = (): boolean => {

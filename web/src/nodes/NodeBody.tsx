@@ -94,7 +94,7 @@ const WidgetRow = memo(
         className={cx(
           'row row-widget',
           tall && 'is-tall',
-          input.widget === 'model' && 'is-model',
+          (input.widget === 'model' || input.widget === 'seed') && 'is-long',
           problem && `has-${problem.severity}`,
         )}
         title={problem?.message}

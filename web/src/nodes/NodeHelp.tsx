@@ -53,7 +53,7 @@ export function NodeHelp({ spec, children }: { spec: NodeSpec; children: ReactNo
   return (
     <Popover.Root>
       <Popover.Trigger asChild>
-        <span>{children}</span>
+        <span className="help-trigger">{children}</span>
       </Popover.Trigger>
       <Popover.Portal>
         <Popover.Content className="popover" side="right" align="start" sideOffset={12} collisionPadding={12}>

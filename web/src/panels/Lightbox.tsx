@@ -3,6 +3,7 @@
 import { ChevronLeft, ChevronRight, Download, ExternalLink, FolderInput, X } from 'lucide-react';
 import { Dialog } from 'radix-ui';
 import { type KeyboardEvent, useMemo } from 'react';
+import type { OutputFile } from '../core/run.ts';
 import { t } from '../i18n/index.ts';
 import { openJobWorkflow } from '../state/files.ts';
 import { useJobs } from '../state/jobs.ts';
@@ -10,6 +11,11 @@ import { type LightboxItem, useUi } from '../state/ui.ts';
 import { Button, IconButton } from '../ui/Button.tsx';
 import { duration, toDate } from '../ui/format.ts';
 import { picturesOf } from './Gallery.tsx';
+
+/** Small pictures are enlarged, but no further than they bear. */
+const ENLARGEMENT = 4;
+const shownWidth = ({ width }: OutputFile): string | undefined =>
+  width === null ? undefined : `min(100%, ${width * ENLARGEMENT}px)`;
 
 const close = () => useUi.setState({ lightbox: null });
 
@@ -50,7 +56,7 @@ function Picture({ item }: { item: LightboxItem }) {
       }}
     >
       <div className="lightbox-stage">
-        <img src={file.url} alt={file.filename} />
+        <img src={file.url} alt={file.filename} style={{ width: shownWidth(file) }} />
         {items[at - 1] && at > 0 && (
           <IconButton label={t('gallery.previous')} className="lightbox-prev" onClick={() => go(-1)}>
             <ChevronLeft size={22} />

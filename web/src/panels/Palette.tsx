@@ -23,9 +23,10 @@ export function Palette() {
   return request && <OpenPalette key={`${request.x},${request.y}`} request={request} />;
 }
 
-function candidates(catalogue: Catalogue, loose: LooseEnd | null): NodeSpec[] {
-  const all = [...catalogue.specs.values()];
-  return loose ? all.filter((spec) => fittingPort(spec, loose)) : all;
+function candidates(catalogue: Catalogue, { loose, into }: PaletteRequest): NodeSpec[] {
+  const fitsInto = (spec: NodeSpec) => !into || fittingPort(spec, { ...into, side: 'input' }) !== null;
+  const fitsFrom = (spec: NodeSpec) => !loose || fittingPort(spec, loose) !== null;
+  return [...catalogue.specs.values()].filter((spec) => fitsFrom(spec) && fitsInto(spec));
 }
 
 function placeholder(loose: LooseEnd | null): string {
@@ -44,7 +45,7 @@ function OpenPalette({ request }: { request: PaletteRequest }) {
   const [active, setActive] = useState(0);
   const box = useRef<HTMLDivElement>(null);
   const flowPoint = useFlowPoint();
-  const fitting = useMemo(() => candidates(catalogue, loose), [catalogue, loose]);
+  const fitting = useMemo(() => candidates(catalogue, request), [catalogue, request]);
   const found = useMemo(() => searchNodes(fitting, query), [fitting, query]);
   const chosen = found[active];
 
@@ -61,7 +62,7 @@ function OpenPalette({ request }: { request: PaletteRequest }) {
   }, [active]);
 
   const choose = (spec: NodeSpec) => {
-    addFromCatalogue(spec.id, flowPoint(request.x, request.y), loose);
+    addFromCatalogue(spec.id, flowPoint(request.x, request.y), loose, request.into);
     close();
   };
   const onKeyDown = (event: KeyboardEvent) => {

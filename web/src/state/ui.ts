@@ -13,6 +13,8 @@ export interface PaletteRequest {
   y: number;
   /** The link end that the chosen node will be plugged into. */
   loose: LooseEnd | null;
+  /** The input that the chosen node is to feed: it is put into the middle of a link. */
+  into?: { node: string; input: string; type: string };
 }
 
 export interface Toast {
