@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+import asyncio
+from typing import Any
 
 from aiohttp import web
 
@@ -10,11 +11,12 @@ from api.errors import ApiError
 from api.present import outputs_with_addresses
 from api.services import services
 from executor.check import Problem
-from executor.formats import BadDocument, Document, parse_json, read_document
+from executor.formats import BadDocument, Document, read_text
 from executor.jobs import EngineNotReady, InvalidWorkflow, JobFinished, QueueFull, UnknownJob
 from executor.queue import JOB_STATES, Job
 
 LIST_LIMIT = 500
+LARGE_BODY = 64 * 2**10
 
 
 def routes() -> list[web.RouteDef]:
@@ -47,10 +49,7 @@ async def read_workflow(request: web.Request) -> Document:
     """The workflow in a request's body: a document, a ComfyUI prompt, or either under the key `workflow`."""
     body = await request.read()
     try:
-        value: Any = parse_json(body)
-        if isinstance(value, dict) and "workflow" in value and "nodes" not in value:
-            value = cast("dict[str, Any]", value)["workflow"]
-        return read_document(value)
+        return await asyncio.to_thread(read_text, body) if len(body) > LARGE_BODY else read_text(body)
     except BadDocument as error:
         problem = error.problem
         raise ApiError(422, problem.code, problem.message, problems=[problem.to_json()]) from error

@@ -6,10 +6,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from executor.events import JobEvent, NodeDone, NodePreview, NodeProgress
+from executor.events import JobCancelled, JobDone, JobEvent, JobFailed, NodeDone, NodeFailed, NodePreview, NodeProgress
 
 INTERVAL = 0.02
 PREVIEW_INTERVAL = 0.1
+ENDS = (NodeDone, NodeFailed, JobDone, JobFailed, JobCancelled)
 
 
 class EventBatches:
@@ -41,7 +42,7 @@ class EventBatches:
                 self._preview = event
             else:
                 pending = self._pending
-                if type(event) is NodeDone and self._preview is not None:
+                if type(event) in ENDS:
                     self._preview = None
                 if pending and _supersedes(event, pending[-1]):
                     pending.pop()

@@ -60,6 +60,7 @@ class _ClassPlan(NamedTuple):
     inputs: dict[str, InputSpec]
     defaults: dict[str, Any]
     required: tuple[str, ...]
+    types: tuple[str, ...]
 
 
 class _Check:
@@ -128,6 +129,7 @@ class _Check:
                 {each.name: each for each in spec.inputs},
                 {each.name: each.default for each in spec.inputs if each.default is not None or not each.required},
                 tuple(each.name for each in spec.inputs if each.default is None and each.required),
+                tuple(each.type for each in spec.outputs),
             )
         self._classes[class_type] = plan
         return plan
@@ -140,9 +142,18 @@ class _Check:
         values = plan.defaults.copy()
         links: dict[str, Link] = {}
         given = node.inputs
+        nodes, classes = self._graph.nodes, self._classes
         for name, value in given.items():
             if type(value) is Link:
-                if self._link_fits(node, plan, name, value, problems):
+                source = nodes.get(value.node)
+                upstream = classes.get(source.class_type) if source is not None else None
+                declared = plan.inputs.get(name)
+                if (
+                    upstream is not None
+                    and declared is not None
+                    and 0 <= value.output < len(upstream.types)
+                    and upstream.types[value.output] == declared.type
+                ) or self._link_fits(node, plan, name, value, problems):
                     links[name] = value
                     values.pop(name, None)
                 continue
@@ -279,7 +290,15 @@ def _cycles(nodes: Mapping[str, GraphNode]) -> list[list[str]]:
     cycles: list[list[str]] = []
     for tangle in networkx.strongly_connected_components(graph):
         if len(tangle) > 1 or any(graph.has_edge(each, each) for each in tangle):
-            start = min(tangle, key=position.__getitem__)
-            edges = cast("Any", networkx).find_cycle(graph.subgraph(tangle), start)
-            cycles.append([edge[0] for edge in edges])
+            cycles.append(_one_cycle(min(tangle, key=position.__getitem__), tangle, nodes))
     return cycles
+
+
+def _one_cycle(start: str, tangle: set[str], nodes: Mapping[str, GraphNode]) -> list[str]:
+    """Walk upstream within a tangle, where every node has a link to go on by, until a node comes up again."""
+    walked: dict[str, int] = {}
+    here = start
+    while here not in walked:
+        walked[here] = len(walked)
+        here = next(link.node for _, link in nodes[here].links() if link.node in tangle)
+    return list(reversed([each for each, index in walked.items() if index >= walked[here]]))

@@ -94,6 +94,7 @@ class Settings:
         known = {each.name for each in fields(Settings)}
         given = {name: value for name, value in vars(arguments).items() if name in known and value is not None}
         given.setdefault("data_dir", default_data_dir())
+        given.setdefault("resources", os.environ.get(f"{ENVIRONMENT}RESOURCES", RESOURCES))
         for name in ("data_dir", "models_dir", "custom_nodes_dir"):
             if name in given:
                 given[name] = Path(given[name]).expanduser().absolute()

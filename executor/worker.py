@@ -6,6 +6,7 @@ Started by an engine as `python -m executor.worker`; it talks over its standard 
 from __future__ import annotations
 
 import faulthandler
+import gc
 import importlib
 import logging
 import os
@@ -15,7 +16,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from executor.batches import EventBatches
 from executor.cache import Cache, Tier
@@ -38,7 +39,7 @@ class Worker:
 
     def __init__(self, config: WorkerConfig, packs: Packs, channel: Channel) -> None:
         self._channel = channel
-        self._jobs: queue.SimpleQueue[JobRequest | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[JobRequest] = queue.SimpleQueue()
         self._cancelled: set[str] = set()
         factory = _named(config.resources)
         self._resources = cast("Resources", factory(config.models_dir, config.device, config.precision))
@@ -54,12 +55,12 @@ class Worker:
         )
         self._warm_up = config.warm_up
 
-    def serve(self) -> None:
-        """Run jobs until told to stop or the engine is gone."""
+    def serve(self) -> NoReturn:
+        """Run jobs until told to stop or the engine is gone, which ends the process."""
         threading.Thread(target=self._listen, name="commands", daemon=True).start()
         threading.Thread(target=self._warm, name="warm-up", daemon=True).start()
-        while (request := self._jobs.get()) is not None:
-            self._run(request)
+        while True:
+            self._run(self._jobs.get())
 
     def _run(self, request: JobRequest) -> None:
         def send(batch: Sequence[JobEvent]) -> None:
@@ -87,9 +88,9 @@ class Worker:
                     self._jobs.put(request)
                 case CancelJob(job_id):
                     self._cancelled.add(job_id)
-                case Stop():
-                    self._jobs.put(None)
-                    return
+                case Stop():  # what is half done will be done again; files are written whole or not at all
+                    sys.stderr.flush()
+                    os._exit(0)
                 case WorkerConfig():
                     log.error("a worker is configured once, at its start")
 
@@ -98,6 +99,8 @@ class Worker:
         try:
             for module in self._warm_up:
                 importlib.import_module(module)
+            gc.collect()
+            gc.freeze()  # what was imported stays; walking it again and again would slow every large graph
             self._channel.send(DeviceKnown(self._resources.device_class))
         except ChannelClosed:
             return
@@ -137,8 +140,6 @@ def main() -> None:
         worker.serve()
     except ChannelClosed:
         os._exit(0)
-    sys.stderr.flush()
-    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from executor.bare import BareResources
 from executor.cache import Cache
@@ -20,6 +21,10 @@ from executor.formats import read_document
 from executor.graph import parse
 from executor.run import JobRequest, Services, run_job
 from nodes.sdk.packs import Packs, load_packs
+
+# A busy machine must not fail a test by its slowness alone.
+settings.register_profile("steady", deadline=None)
+settings.load_profile("steady")
 
 CUSTOM_NODES = Path(__file__).parent / "custom_nodes"
 Nodes = dict[str, Any]

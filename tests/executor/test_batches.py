@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+import pytest
+
 from executor.batches import EventBatches
-from executor.events import JobEvent, NodeDone, NodePreview, NodeProgress, NodeStarted
+from executor.events import JobCancelled, JobEvent, NodeDone, NodePreview, NodeProgress, NodeStarted
 
 
 class Sink:
@@ -67,10 +69,11 @@ def test_previews_are_rate_limited_and_the_newest_wins():
     assert previews[-1].done == 29
 
 
-def test_a_preview_is_dropped_once_its_node_is_done():
+@pytest.mark.parametrize("end", [NodeDone("1", 0.1), JobCancelled()])
+def test_a_preview_never_comes_after_the_end(end: JobEvent):
     sink = Sink()
     batches = EventBatches(sink)
     batches.emit(NodePreview("1", 1, 2, 8, 8, b""))
-    batches.emit(NodeDone("1", 0.1))
+    batches.emit(end)
     batches.close()
-    assert sink.events == [NodeDone("1", 0.1)]
+    assert sink.events[-1] == end

@@ -134,7 +134,11 @@ def test_a_cycle_lists_its_nodes(checked: Check):
     (problem,) = checked(nodes).problems
     assert problem.code == "cycle"
     assert sorted(problem.details["nodes"]) == ["a", "b", "c"]
-    assert "'a' → 'b' → 'c' → 'a'" in problem.message
+    cycle = problem.details["nodes"]
+    assert all(
+        nodes[after]["inputs"]["a"][0] == before for before, after in zip(cycle, cycle[1:] + cycle[:1], strict=True)
+    )
+    assert " → ".join(map(repr, [*cycle, cycle[0]])) in problem.message
 
 
 def test_a_node_linked_to_itself_is_a_cycle(checked: Check):
@@ -145,9 +149,9 @@ def test_a_node_linked_to_itself_is_a_cycle(checked: Check):
 def test_a_cycle_of_ten_thousand_nodes_is_found_quickly(checked: Check):
     nodes = chain(10_000)
     nodes["n0"] = n("Add", a=["n9999", 0])
-    began = time.perf_counter()
+    began = time.process_time()
     (problem,) = checked(nodes).problems
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
     assert problem.code == "cycle"
     assert len(problem.details["nodes"]) == 10_000
 
@@ -164,7 +168,13 @@ def test_without_an_output_node_nothing_would_come_out(checked: Check):
 
 def test_problems_that_no_output_needs_are_warnings(checked: Check):
     found = checked(
-        {"1": n("Number"), "2": saved(["1", 0]), "stray": n("Add", a="x"), "x": n("Add", a=["y", 0]), "y": n("Add", a=["x", 0])}
+        {
+            "1": n("Number"),
+            "2": saved(["1", 0]),
+            "stray": n("Add", a="x"),
+            "x": n("Add", a=["y", 0]),
+            "y": n("Add", a=["x", 0]),
+        }
     )
     assert found.problems == []
     assert {(each.code, each.node) for each in found.warnings} == {("wrong_type", "stray"), ("cycle", "x")}
@@ -193,9 +203,9 @@ def test_editor_leftovers_of_comfyui_are_no_problem(packs: Packs):
 
 def test_thousands_of_misspelt_nodes_are_reported_in_bounded_time(checked: Check):
     nodes = {str(index): n(f"Nodule{index}", value=1) for index in range(5_000)}
-    began = time.perf_counter()
+    began = time.process_time()
     found = checked(nodes)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
     assert len(found.problems) == 5_000
 
 

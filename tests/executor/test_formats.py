@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 from pathlib import Path
@@ -15,7 +16,6 @@ from PIL import Image, PngImagePlugin
 from executor.formats import BadDocument, read_bytes, read_document, read_file, read_text
 from executor.formats import document as limits
 from executor.graph import Link, parse
-from executor.problems import InvalidWorkflow
 from tests.executor.conftest import document, n
 
 NODES = {"1": n("Number", value=1), "2": n("End", value=["1", 0])}
@@ -87,10 +87,8 @@ def test_documents_and_node_counts_are_bounded(monkeypatch: pytest.MonkeyPatch):
 
 @given(st.binary(max_size=300) | st.text(max_size=300))
 def test_any_bytes_either_read_or_are_refused(data: bytes | str):
-    try:
-        read_text(data)
-    except InvalidWorkflow as error:
-        assert error.problems[0].message
+    with contextlib.suppress(BadDocument):
+        assert read_text(data).nodes
 
 
 JSON = st.recursive(
@@ -183,10 +181,8 @@ def test_a_picture_without_a_workflow_says_so(picture: Any):
 def test_damaged_pictures_never_break_the_reader(noise: bytes, at: int):
     for data in (png(prompt=json.dumps(NODES)), webp(prompt=json.dumps(NODES))):
         damaged = data[:at] + noise + data[at + len(noise) :]
-        try:
-            read_bytes(damaged)
-        except InvalidWorkflow as error:
-            assert error.problems
+        with contextlib.suppress(BadDocument):
+            assert read_bytes(damaged).nodes
 
 
 def test_a_compressed_text_is_not_inflated_without_bound(monkeypatch: pytest.MonkeyPatch):

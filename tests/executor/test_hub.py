@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
@@ -14,7 +15,7 @@ def preview(number: int) -> NodePreview:
     return NodePreview("1", number, 9, 8, 8, b"jpeg")
 
 
-async def take(hub: EventHub, count: int, publish: list[tuple[str | None, list[Event]]]) -> list[StampedEvent]:
+async def take(hub: EventHub, count: int, publish: Sequence[tuple[str | None, Sequence[Event]]]) -> list[StampedEvent]:
     with hub.subscribe() as subscription:
         for job, events in publish:
             hub.publish(job, events)
@@ -43,7 +44,9 @@ async def test_a_client_that_comes_back_gets_what_it_missed():
 
 async def test_of_progress_only_the_last_is_kept_and_previews_not_at_all():
     hub = EventHub()
-    hub.publish("a", [NodeStarted("1"), *(NodeProgress("1", done, 9) for done in range(9)), preview(1), NodeDone("1", 1)])
+    hub.publish(
+        "a", [NodeStarted("1"), *(NodeProgress("1", done, 9) for done in range(9)), preview(1), NodeDone("1", 1)]
+    )
     assert [(each.seq, each.event.type) for each in hub.replay("a", 0)] == [
         (1, "node_started"),
         (10, "node_progress"),

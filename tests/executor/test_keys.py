@@ -73,7 +73,10 @@ def test_keys_are_equal_exactly_when_inputs_are_after_defaults(one: dict[str, in
     assert (found["e"] == found["f"]) == (found["1"] == found["2"])
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 100), st.integers(0, 100)), min_size=1, max_size=12), st.randoms())
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 100), st.integers(0, 100)), min_size=1, max_size=12),
+    st.randoms(),
+)
 def test_keys_do_not_depend_on_ids_titles_positions_or_order(shape: list[tuple[int, int, int]], shuffle: random.Random):
     nodes: Nodes = {}
     for index, (literal, a, b) in enumerate(shape):
@@ -90,7 +93,10 @@ def test_keys_do_not_depend_on_ids_titles_positions_or_order(shape: list[tuple[i
             name: [names[value[0]], 0] if isinstance(value, list) else value
             for name, value in reversed(nodes[old]["inputs"].items())
         }
-        moved[names[old]] = {**n(nodes[old]["class_type"], **inputs), "_meta": {"title": old, "pos": [shuffle.random(), 1]}}
+        moved[names[old]] = {
+            **n(nodes[old]["class_type"], **inputs),
+            "_meta": {"title": old, "pos": [shuffle.random(), 1]},
+        }
     before, after = keys(nodes), keys(json.loads(json.dumps(moved)))
     assert {names[old]: key for old, key in before.items()} == after
 
@@ -118,7 +124,9 @@ def test_the_device_and_the_content_of_files_count():
 
 
 def test_an_alias_has_the_key_of_the_node_it_stands_for():
-    assert keys({"1": n("Zahl"), "e": n("End", value=["1", 0])}) == keys({"1": n("Number"), "e": n("End", value=["1", 0])})
+    assert keys({"1": n("Zahl"), "e": n("End", value=["1", 0])}) == keys(
+        {"1": n("Number"), "e": n("End", value=["1", 0])}
+    )
 
 
 def test_impure_nodes_and_linked_file_names_are_keyed_by_the_run():

@@ -66,6 +66,10 @@ def test_a_bypassed_node_with_nothing_to_pass_on_leaves_the_input_empty(packs: P
 def test_bypassed_nodes_in_a_circle_end_nowhere(packs: Packs):
     graph, _ = resolved(
         packs,
-        {"1": moded("bypass", "Add", a=["2", 0]), "2": moded("bypass", "Add", a=["1", 0]), "3": n("Optional", a=1, extra=["1", 0])},
+        {
+            "1": moded("bypass", "Add", a=["2", 0]),
+            "2": moded("bypass", "Add", a=["1", 0]),
+            "3": n("Optional", a=1, extra=["1", 0]),
+        },
     )
     assert graph.nodes["3"].inputs == {"a": 1}

@@ -82,7 +82,12 @@ def test_the_plan_does_not_depend_on_chance():
 
 def test_one_output_is_finished_before_the_next_begins():
     nodes = {"e1": n("End", value=["b", 0]), "e2": n("End", value=["d", 0])}
-    nodes |= {"a": n("Number", value=1), "b": n("Add", a=["a", 0]), "c": n("Number", value=2), "d": n("Add", a=["c", 0])}
+    nodes |= {
+        "a": n("Number", value=1),
+        "b": n("Add", a=["a", 0]),
+        "c": n("Number", value=2),
+        "d": n("Add", a=["c", 0]),
+    }
     assert [step.node.id for step in planned(nodes, set())[0].steps] == ["a", "b", "e1", "c", "d", "e2"]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from executor.cache import Entry
@@ -20,9 +20,11 @@ FILE = OutputFile("output", "sub", "a.png", width=3, height=4)
 CODEC = Codec(["nodes.sdk.context"])
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(max_size=20),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.lists(inner, max_size=3).map(tuple)
-    | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.lists(inner, max_size=3).map(tuple)
+        | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
     max_leaves=10,
 )
 
@@ -79,6 +81,7 @@ def test_what_has_no_written_form_is_simply_not_kept(tmp_path: Path):
     assert list(tmp_path.rglob("*.json")) == []
 
 
+@settings(max_examples=30)
 @given(data=st.data())
 def test_any_damage_is_a_miss(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject):
     folder = tmp_path_factory.mktemp("store")

@@ -1,0 +1,119 @@
+"""The command line: what it prints, and what its exit codes mean."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from executor.__main__ import WrongUsage, with_changes
+from executor.formats import read_document
+from nodes.sdk.packs import Packs
+from tests.conftest import ROOT
+from tests.executor.conftest import CUSTOM_NODES, Nodes, document, n, text
+
+SAVE: Nodes = {
+    "1": {**n("Number", value=3), "_meta": {"title": "Count"}},
+    "2": n("Text", text="old"),
+    "3": n("Save", value=["1", 0]),
+    "4": n("Save", value=["2", 0], prefix="words"),
+}
+
+
+def command(tmp_path: Path, *arguments: str) -> list[str]:
+    return [
+        *(sys.executable, "-m", "executor", "run", *arguments),
+        *("--data-dir", str(tmp_path / "data"), "--custom-nodes-dir", str(CUSTOM_NODES)),
+        *("--models-dir", str(tmp_path / "models"), "--device", "cpu"),
+    ]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "LATENTGRAPH_RESOURCES": "executor.bare:create"}
+
+
+def run(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(tmp_path, *arguments),
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def written(tmp_path: Path, content: str) -> str:
+    file = tmp_path / "workflow.json"
+    file.write_text(content)
+    return str(file)
+
+
+def test_the_files_made_are_printed_and_inputs_can_be_set(tmp_path: Path):
+    results = tmp_path / "results"
+    shown = run(
+        tmp_path,
+        *(written(tmp_path, text(SAVE)), "--output-dir", str(results)),
+        *("--set", "Count.value=41", "--set", "2.text=123"),
+    )
+    assert shown.returncode == 0, shown.stderr
+    paths = [Path(line) for line in shown.stdout.splitlines()]
+    assert [path.read_text() for path in paths] == ["41", "123"]
+    assert all(path.parent == results for path in paths)
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "code", "says"),
+    [
+        (None, [], 2, "No such file"),
+        (text(SAVE), ["--set", "nobody.value=1"], 2, "there is no node 'nobody'"),
+        (text(SAVE), ["--set", "nonsense"], 2, "NODE.INPUT=VALUE"),
+        (text(SAVE), ["--precision", "fp99"], 2, "fp99"),
+        ("{", [], 3, "not JSON"),
+        (text({"1": n("Numbr")}), [], 3, "did you mean 'Number'"),
+        (
+            text({"1": n("Explain"), "2": n("End", value=["1", 0])}),
+            [],
+            4,
+            "The width is 0. Give it at least 8. (node 1",
+        ),
+    ],
+)
+def test_exit_codes_tell_what_went_wrong(
+    tmp_path: Path, content: str | None, arguments: list[str], code: int, says: str
+):
+    file = str(tmp_path / "none.json") if content is None else written(tmp_path, content)
+    shown = run(tmp_path, file, *arguments)
+    assert (shown.returncode, says in shown.stderr) == (code, True), shown.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends the signal of Ctrl+C as POSIX systems do")
+def test_an_interrupt_cancels_and_says_so(tmp_path: Path):
+    file = written(tmp_path, text({"1": n("Slow", steps=5_000), "2": n("End", value=["1", 0])}))
+    process = subprocess.Popen(command(tmp_path, file), cwd=ROOT, env=environment(), stderr=subprocess.PIPE, text=True)
+    time.sleep(2.5)
+    process.send_signal(signal.SIGINT)
+    _, shown = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "cancelled" in shown
+
+
+def test_a_title_that_several_nodes_share_is_not_guessed(packs: Packs):
+    twice = {name: {**n("Number"), "_meta": {"title": "Same"}} for name in ("1", "2")}
+    with pytest.raises(WrongUsage, match="1, 2"):
+        with_changes(read_document(document(twice)), ["Same.value=1"], packs.catalogue)
+
+
+def test_values_are_json_and_texts_stay_texts(packs: Packs):
+    given = read_document(document(SAVE))
+    changed = with_changes(given, ["Number.value=7", "Text.text=a=b", "2.loud=true"], packs.catalogue)
+    assert changed.nodes["1"]["inputs"]["value"] == 7
+    assert changed.nodes["2"]["inputs"] == {"text": "a=b", "loud": True}
+    assert json.loads(given.to_text())["nodes"]["1"]["inputs"]["value"] == 3

@@ -1,0 +1,173 @@
+"""A real worker process: its catalogue, its events, its crashes and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from executor.engines import EngineFailed, WorkerDied
+from executor.engines.local import LocalEngine
+from executor.engines.process import how_it_ended
+from executor.events import JobCancelled, JobDone, JobEvent, JobFailed, NodePreview, NodeStarted
+from executor.folders import Folders
+from executor.messages import WorkerConfig
+from executor.run import JobRequest
+from tests.executor.conftest import CUSTOM_NODES, Nodes, chain, n, text
+
+
+def config(data: Path) -> WorkerConfig:
+    folders = Folders.below(data)
+    return WorkerConfig(folders, data / "models", CUSTOM_NODES, built_in=False, cache_disk=1 << 20)
+
+
+@pytest.fixture
+async def engine(tmp_path: Path) -> AsyncIterator[LocalEngine]:
+    engine = LocalEngine(config(tmp_path / "data"))
+    await engine.start()
+    yield engine
+    await engine.stop()
+
+
+async def run(engine: LocalEngine, nodes: Nodes, job_id: str = "job") -> list[JobEvent]:
+    events: list[JobEvent] = []
+    async with asyncio.timeout(30):
+        async for batch in engine.submit(JobRequest(job_id, text(nodes))):
+            events.extend(batch)
+    return events
+
+
+async def test_the_catalogue_and_the_reports_come_from_the_worker(engine: LocalEngine):
+    assert engine.catalogue is not None
+    assert "Number" in engine.catalogue
+    assert [(pack.name, pack.ok) for pack in engine.packs] == [("testpack", True)]
+    assert engine.status.state == "ready"
+
+
+async def test_a_job_runs_and_its_second_run_is_cached(engine: LocalEngine):
+    assert isinstance((await run(engine, chain(300)))[-1], JobDone)
+    again = await run(engine, chain(300))
+    assert isinstance(again[-1], JobDone)
+    assert not any(isinstance(event, NodeStarted) for event in again)
+
+
+async def test_a_cancel_takes_effect_within_one_step(engine: LocalEngine):
+    began = time.monotonic()
+    last: JobEvent | None = None
+    async for batch in engine.submit(
+        JobRequest("job", text({"1": n("Slow", steps=2_000), "2": n("End", value=["1", 0])}))
+    ):
+        if last is None:
+            await engine.cancel("job")
+        last = batch[-1]
+    assert isinstance(last, JobCancelled)
+    assert time.monotonic() - began < 5
+
+
+async def test_previews_come_through_limited_in_rate(engine: LocalEngine):
+    events = await run(engine, {"1": n("Slow", steps=50), "2": n("End", value=["1", 0])})
+    previews = [event for event in events if isinstance(event, NodePreview)]
+    assert 1 <= len(previews) <= 20
+    assert previews[0].jpeg == b"jpeg"
+
+
+async def test_a_print_in_a_node_does_not_disturb_the_messages(engine: LocalEngine):
+    assert isinstance(
+        (await run(engine, {"1": n("Chatty", text="x" * 100_000), "2": n("End", value=["1", 0])}))[-1], JobDone
+    )
+
+
+async def test_a_worker_that_dies_says_how_and_is_replaced(engine: LocalEngine, tmp_path: Path):
+    nodes = {"1": n("Crash", log=str(tmp_path / "log")), "2": n("End", value=["1", 0])}
+    states: list[str] = []
+    engine.watch(lambda status: states.append(status.state))
+    with pytest.raises(WorkerDied, match="exit code 7"):
+        await run(engine, nodes)
+    assert isinstance((await run(engine, nodes))[-1], JobDone)
+    assert states[states.index("restarting") :][:2] == ["restarting", "ready"]
+
+
+async def test_a_killed_worker_is_taken_for_out_of_memory(engine: LocalEngine):
+    running = asyncio.ensure_future(run(engine, {"1": n("Slow", steps=2_000), "2": n("End", value=["1", 0])}))
+    await asyncio.sleep(0.3)
+    engine.kill()
+    with pytest.raises(WorkerDied, match="ran out of memory"):
+        await running
+
+
+async def test_results_on_disk_are_found_by_the_next_worker(tmp_path: Path):
+    nodes = {"1": n("Slow", steps=20), "2": n("Save", value=["1", 0])}
+    for expected in (True, False):
+        engine = LocalEngine(config(tmp_path / "data"))
+        await engine.start()
+        events = await run(engine, nodes)
+        await engine.stop()
+        assert isinstance(events[-1], JobDone)
+        assert any(isinstance(event, NodeStarted) for event in events) is expected
+
+
+async def test_an_engine_whose_worker_cannot_start_fails_with_the_reason(tmp_path: Path):
+    engine = LocalEngine(replace(config(tmp_path / "data"), resources="no.such.module:create"))
+    with pytest.raises(EngineFailed, match=r"no\.such|No module named 'no'"):
+        await asyncio.wait_for(engine.start(), 20)
+    assert engine.status.state == "failed"
+    await engine.stop()
+
+
+async def test_a_broken_pack_is_reported_and_the_others_work(tmp_path: Path):
+    packs = tmp_path / "packs"
+    packs.mkdir()
+    (packs / "broken.py").write_text("import no_such_module")
+    (packs / "testpack.py").write_text((CUSTOM_NODES / "testpack.py").read_text())
+    engine = LocalEngine(replace(config(tmp_path / "data"), custom_nodes_dir=packs))
+    await engine.start()
+    assert {pack.name: pack.ok for pack in engine.packs} == {"broken": False, "testpack": True}
+    assert isinstance((await run(engine, chain(3)))[-1], JobDone)
+    await engine.stop()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="asks the process table of POSIX systems")
+async def test_the_worker_ends_with_the_process_that_started_it(tmp_path: Path):
+    import sys
+
+    code = (
+        "import asyncio, os, sys; from pathlib import Path; from executor.engines.local import LocalEngine;"
+        "from tests.executor.test_engine import config\n"
+        "async def main():\n"
+        f"    engine = LocalEngine(config(Path({str(tmp_path)!r})))\n"
+        "    await engine.start()\n"
+        "    print(engine._slots[0]._process.pid, flush=True)\n"
+        "    os._exit(1)\n"
+        "asyncio.run(main())"
+    )
+    parent = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
+    shown, _ = await parent.communicate()
+    pid = int(shown)
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return
+        await asyncio.sleep(0.05)
+    pytest.fail("the worker goes on without its parent")
+
+
+def test_how_a_process_ended_is_told_in_words():
+    assert "exit code 3" in how_it_ended(3)
+    assert "0xc0000005" in how_it_ended(0xC0000005)
+    assert "ran out of memory" in how_it_ended(-9)
+    assert "SIGSEGV" in how_it_ended(-11)
+    assert "SIGTERM" in how_it_ended(-15)
+
+
+async def test_a_failing_node_does_not_take_the_worker_with_it(engine: LocalEngine):
+    failed = await run(engine, {"1": n("Boom", a=1), "2": n("End", value=["1", 0])})
+    assert isinstance(failed[-1], JobFailed)
+    assert isinstance((await run(engine, chain(3)))[-1], JobDone)
+    assert engine.status.state == "ready"
