@@ -287,18 +287,20 @@ def _cycles(nodes: Mapping[str, GraphNode]) -> list[list[str]]:
         (link.node, node.id) for node in nodes.values() for _, link in node.links() if link.node in nodes
     )
     position = {node_id: index for index, node_id in enumerate(nodes)}
-    cycles: list[list[str]] = []
-    for tangle in networkx.strongly_connected_components(graph):
-        if len(tangle) > 1 or any(graph.has_edge(each, each) for each in tangle):
-            cycles.append(_one_cycle(min(tangle, key=position.__getitem__), tangle, nodes))
-    return cycles
+    return [
+        _one_cycle(min(tangle, key=position.__getitem__), tangle, nodes, position)
+        for tangle in networkx.strongly_connected_components(graph)
+        if len(tangle) > 1 or any(graph.has_edge(each, each) for each in tangle)
+    ]
 
 
-def _one_cycle(start: str, tangle: set[str], nodes: Mapping[str, GraphNode]) -> list[str]:
+def _one_cycle(start: str, tangle: set[str], nodes: Mapping[str, GraphNode], position: Mapping[str, int]) -> list[str]:
     """Walk upstream within a tangle, where every node has a link to go on by, until a node comes up again."""
     walked: dict[str, int] = {}
     here = start
     while here not in walked:
         walked[here] = len(walked)
         here = next(link.node for _, link in nodes[here].links() if link.node in tangle)
-    return list(reversed([each for each, index in walked.items() if index >= walked[here]]))
+    cycle = [each for each, index in walked.items() if index >= walked[here]][::-1]
+    first = cycle.index(min(cycle, key=position.__getitem__))
+    return cycle[first:] + cycle[:first]
