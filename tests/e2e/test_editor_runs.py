@@ -15,7 +15,7 @@ from tests.e2e.conftest import Server
 
 pytestmark = pytest.mark.browser
 
-LONG = 60_000
+LONG = 180_000
 
 
 @pytest.fixture
@@ -64,8 +64,10 @@ def test_all_problems_are_listed_lead_to_their_nodes_and_go_away_when_mended(can
 
 
 def test_a_node_that_the_server_does_not_know_keeps_its_place_and_its_links(canvas: Page):
-    document = {"1": {"class_type": "NobodyKnowsThis", "inputs": {"amount": 3, "image": ["2", 0]}},
-                "2": {"class_type": "LoadImage", "inputs": {"image": "x.png"}}}
+    document = {
+        "1": {"class_type": "NobodyKnowsThis", "inputs": {"amount": 3, "image": ["2", 0]}},
+        "2": {"class_type": "LoadImage", "inputs": {"image": "x.png"}},
+    }
     open_document(canvas, document)
     expect(node(canvas, "1")).to_contain_text("NobodyKnowsThis")
     assert saved_document(canvas)["nodes"]["1"]["inputs"] == {"amount": 3, "image": ["2", 0]}
