@@ -16,7 +16,7 @@ from torch import Tensor
 from diffusion.sampling.discrete import DiscreteSchedule
 from diffusion.sampling.guidance import Guidance
 from diffusion.sampling.names import SAMPLERS
-from diffusion.sampling.protocols import Prediction
+from diffusion.sampling.protocols import ModelInputs, Prediction, Start
 from diffusion.sampling.samplers import SAMPLER_TABLE
 from diffusion.sampling.schedules import schedule
 from diffusion.values import CondEntry, Conditioning
@@ -32,6 +32,9 @@ class NullModel:
     device = torch.device("cpu")
     dtype = torch.float32
     calls = 0
+
+    def inputs(self, entry: CondEntry, start: Start, *, negative: bool) -> ModelInputs:
+        return ModelInputs(entry.pooled)
 
     def predict(self, x: Tensor, timestep: Tensor, context: Tensor, pooled: Tensor | None = None) -> Tensor:
         del timestep, context, pooled

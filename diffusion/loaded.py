@@ -19,7 +19,9 @@ from diffusion.architecture import ClipConfig, Prediction, UnetConfig, VaeConfig
 from diffusion.errors import BadPrompt
 from diffusion.preview import LatentRgb
 from diffusion.sampling.discrete import DiscreteSchedule
+from diffusion.sampling.protocols import ModelInputs, Start
 from diffusion.text.tokenizer import ClipTokenizer
+from diffusion.values import CondEntry
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +44,11 @@ class LoadedUnet:
     @property
     def bytes(self) -> int:
         return _bytes(self.module)
+
+    def inputs(self, entry: CondEntry, start: Start, *, negative: bool) -> ModelInputs:
+        """Nothing: these networks read the latent, the time and the prompt."""
+        del entry, start, negative
+        return ModelInputs()
 
     @torch.inference_mode()
     def predict(self, x: Tensor, timestep: Tensor, context: Tensor, pooled: Tensor | None = None) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from diffusion.errors import DiffusionError
 from diffusion.sampling.mask import repeat_to
-from diffusion.sampling.protocols import Check, DenoiserModel
+from diffusion.sampling.protocols import Check, DenoiserModel, Start
 from diffusion.sampling.regions import Region, region_of, with_matching_areas
 from diffusion.values import CondEntry, Conditioning
 
@@ -30,6 +30,7 @@ class _Prompt:
     side: int
     context: Tensor
     pooled: Tensor | None
+    channels: Tensor | None
     region: Region
 
 
@@ -40,6 +41,7 @@ class _Pass:
     prompts: tuple[_Prompt, ...]
     context: Tensor
     pooled: Tensor | None
+    channels: Tensor | None
 
 
 class Guidance:
@@ -53,9 +55,11 @@ class Guidance:
         cfg: float,
         *,
         shape: torch.Size,
+        start: Start | None = None,
         check: Check | None = None,
     ) -> None:
-        """`shape` is that of the latent, `[B,C,h,w]`; `check` is called before each forward pass and may raise.
+        """`shape` is that of the latent, `[B,C,h,w]`, and `start` the latent itself, for models that see it beside the
+        noise (zeros when None); `check` is called before each forward pass and may raise.
         Raises `DiffusionError` when `cfg` is not finite, a side is empty, or a prompt doesn't fit."""
         if not math.isfinite(cfg):
             raise DiffusionError(f"The guidance scale must be a finite number, not {cfg}.", input="cfg", code="bad_cfg")
@@ -67,8 +71,9 @@ class Guidance:
                 raise DiffusionError(f"The {name} conditioning is empty.", input=name, code="bad_conditioning")
         negatives = with_matching_areas(negative.entries, positive.entries, shape)
         positives = with_matching_areas(positive.entries, negatives, shape)
-        self._prompts = [_prepare(model, entry, 0, "positive", shape) for entry in positives]
-        self._prompts += [_prepare(model, entry, 1, "negative", shape) for entry in negatives]
+        begin = start if start is not None else Start(torch.zeros(shape, device=model.device))
+        self._prompts = [_prepare(model, entry, 0, "positive", begin) for entry in positives]
+        self._prompts += [_prepare(model, entry, 1, "negative", begin) for entry in negatives]
         self._passes: dict[tuple[int, ...], list[_Pass]] = {}
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
@@ -98,6 +103,8 @@ class Guidance:
             piece = batch.prompts[0].region.crop(x)
             count = len(batch.prompts)
             scaled = (piece * (1 / math.sqrt(sigma**2 + 1))).repeat(count, 1, 1, 1)
+            if batch.channels is not None:
+                scaled = torch.cat([scaled, batch.channels], dim=1)
             times = torch.full((scaled.shape[0],), timestep, device=x.device)
             output = model.predict(scaled, times, batch.context, batch.pooled).float()
             for prompt, part in zip(batch.prompts, output.chunk(count), strict=True):
@@ -126,7 +133,8 @@ def _mean(x: Tensor, parts: Sequence[tuple[_Prompt, Tensor]]) -> Tensor:
     return total / weights
 
 
-def _prepare(model: DenoiserModel, entry: CondEntry, side: int, name: str, shape: torch.Size) -> _Prompt:
+def _prepare(model: DenoiserModel, entry: CondEntry, side: int, name: str, start: Start) -> _Prompt:
+    shape = start.latent.shape
     if entry.embedding.dim() != 3:
         raise DiffusionError(
             f"A prompt embedding must be [batch, tokens, width], not {list(entry.embedding.shape)}.",
@@ -134,8 +142,11 @@ def _prepare(model: DenoiserModel, entry: CondEntry, side: int, name: str, shape
             code="bad_conditioning",
         )
     context = repeat_to(entry.embedding, shape[0]).to(model.device, model.dtype)
-    pooled = None if entry.pooled is None else repeat_to(entry.pooled, shape[0]).to(model.device, model.dtype)
-    return _Prompt(side, context, pooled, region_of(entry.options, shape, model.sampling, model.device, name))
+    inputs = model.inputs(entry, start, negative=side == 1)
+    vector = None if inputs.vector is None else repeat_to(inputs.vector, shape[0]).to(model.device, model.dtype)
+    region = region_of(entry.options, shape, model.sampling, model.device, name)
+    channels = None if inputs.channels is None else region.crop(inputs.channels.to(model.device))
+    return _Prompt(side, context, vector, channels, region)
 
 
 def _stack(prompts: Sequence[_Prompt]) -> list[_Pass]:
@@ -153,7 +164,15 @@ def _stack(prompts: Sequence[_Prompt]) -> list[_Pass]:
         length = math.lcm(*(prompt.context.shape[1] for prompt in group))
         contexts = [prompt.context.repeat(1, length // prompt.context.shape[1], 1) for prompt in group]
         pooled = [prompt.pooled for prompt in group if prompt.pooled is not None]
-        passes.append(_Pass(tuple(group), torch.cat(contexts), torch.cat(pooled) if pooled else None))
+        channels = [prompt.channels for prompt in group if prompt.channels is not None]
+        passes.append(
+            _Pass(
+                tuple(group),
+                torch.cat(contexts),
+                torch.cat(pooled) if pooled else None,
+                torch.cat(channels) if channels else None,
+            )
+        )
     return passes
 
 

@@ -14,7 +14,7 @@ from diffusion.sampling.discrete import DiscreteSchedule
 from diffusion.sampling.guidance import Guidance
 from diffusion.sampling.mask import MaskedDenoise, fit_mask
 from diffusion.sampling.noise import initial_noise
-from diffusion.sampling.protocols import Check, DenoiserModel, GuidedDenoise, OnStep, StepInfo
+from diffusion.sampling.protocols import Check, DenoiserModel, GuidedDenoise, OnStep, Start, StepInfo
 from diffusion.sampling.samplers import Sampler, sampler_named
 from diffusion.sampling.schedules import schedule
 from diffusion.values import Conditioning, Latent
@@ -132,10 +132,15 @@ def sample_sigmas(
         samples = latent.samples.float()
         noise = initial_noise(samples.shape, seed, latent.batch_index) if add_noise else torch.zeros_like(samples)
         original = (samples * model.latent_scale).to(model.device)
-        denoise: GuidedDenoise = Guidance(model, positive, negative, cfg, shape=samples.shape, check=check)
+        mask = None
         if latent.noise_mask is not None:
-            outside = initial_noise(samples.shape, (seed + 1) % 2**64) if sampler.fresh_mask_noise else noise
             mask = fit_mask(latent.noise_mask, samples.shape).to(model.device)
+        start = Start(original, mask, seed)
+        denoise: GuidedDenoise = Guidance(
+            model, positive, negative, cfg, shape=samples.shape, start=start, check=check
+        )
+        if mask is not None:
+            outside = initial_noise(samples.shape, (seed + 1) % 2**64) if sampler.fresh_mask_noise else noise
             denoise = MaskedDenoise(denoise, mask, original, outside.to(model.device))
 
         def report(step: int, sigma: float, denoised: Tensor) -> None:

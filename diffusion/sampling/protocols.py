@@ -11,9 +11,31 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from diffusion.sampling.discrete import DiscreteSchedule
+    from diffusion.values import CondEntry
 
 Prediction = Literal["eps", "v", "x0"]
 """What the network's output stands for: the noise, the velocity (Salimans and Ho 2022), or the clean latent."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Start:
+    """What a run starts from: the latent `[B,C,h,w]` in the network's scale, before noise, its mask `[B,1,h,w]` (1
+    where to sample) or None, and the seed."""
+
+    latent: Tensor
+    mask: Tensor | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelInputs:
+    """What a network reads beside the latent, the time and the prompt's tokens; None where it reads no such thing.
+
+    vector: `[1 or B,P]`, one vector for the whole picture. channels: `[B,K,h,w]`, joined to the scaled latent.
+    """
+
+    vector: Tensor | None = None
+    channels: Tensor | None = None
 
 
 class DenoiserModel(Protocol):
@@ -43,11 +65,19 @@ class DenoiserModel(Protocol):
         """What the network computes in; contexts are handed over in it."""
         ...
 
+    def inputs(self, entry: CondEntry, start: Start, *, negative: bool) -> ModelInputs:
+        """What the network reads of a prompt beside its tokens, for latents of `start`; asked once in a run.
+
+        Raises `DiffusionError` when the conditioning lacks what the network needs.
+        """
+        ...
+
     def predict(self, x: Tensor, timestep: Tensor, context: Tensor, pooled: Tensor | None = None) -> Tensor:
         """One forward pass.
 
-        x: float32 `[B,C,h,w]`, already scaled to unit variance (x / sqrt(sigma² + 1)).
-        timestep: float32 `[B]`, integers 0 to 999. context: `[B,T,D]`. pooled: `[B,P]` or None.
+        x: float32 `[B,C+K,h,w]`, already scaled to unit variance (x / sqrt(sigma² + 1)), with the channels of `inputs`
+        behind it. timestep: float32 `[B]`, integers 0 to 999. context: `[B,T,D]`. pooled: the vector of `inputs`,
+        `[B,P]`, or None.
         Returns the raw output, float32 `[B,C,h,w]`.
         """
         ...

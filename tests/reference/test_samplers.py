@@ -16,7 +16,7 @@ from torch import Tensor
 
 from diffusion.sampling.discrete import DiscreteSchedule
 from diffusion.sampling.ksampler import sample
-from diffusion.sampling.protocols import Prediction
+from diffusion.sampling.protocols import ModelInputs, Prediction, Start
 from diffusion.sampling.schedules import schedule
 from diffusion.values import CondEntry, Conditioning, Latent
 
@@ -50,6 +50,9 @@ class AnalyticModel:
 
     def __init__(self, prediction: Prediction) -> None:
         self.prediction: Prediction = prediction
+
+    def inputs(self, entry: CondEntry, start: Start, *, negative: bool) -> ModelInputs:
+        return ModelInputs(entry.pooled)
 
     def predict(self, x: Tensor, timestep: Tensor, context: Tensor, pooled: Tensor | None = None) -> Tensor:
         level = context.mean(dim=(1, 2))[:, None, None, None]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from diffusion.sampling.discrete import DiscreteSchedule
-from diffusion.sampling.protocols import Prediction
+from diffusion.sampling.protocols import ModelInputs, Prediction, Start
 from diffusion.values import CondEntry, Conditioning
 
 LEVELS = DiscreteSchedule.scaled_linear()
@@ -55,6 +55,9 @@ class TinyModel:
     def __init__(self, prediction: Prediction = "eps") -> None:
         self.prediction: Prediction = prediction
         self.calls: list[tuple[Tensor, Tensor, Tensor, Tensor | None]] = []
+
+    def inputs(self, entry: CondEntry, start: Start, *, negative: bool) -> ModelInputs:
+        return ModelInputs(entry.pooled)
 
     def predict(self, x: Tensor, timestep: Tensor, context: Tensor, pooled: Tensor | None = None) -> Tensor:
         self.calls.append((x, timestep, context, pooled))
