@@ -30,20 +30,7 @@ def build_unet(
 
     Raises MissingComponent when the averaged weights are asked for and are not in the file.
     """
-    with torch.device("meta"):
-        module = UNet2DConditionModel(
-            in_channels=config.in_channels,
-            out_channels=config.out_channels,
-            down_block_types=tuple("CrossAttnDownBlock2D" if each else "DownBlock2D" for each in config.attention),
-            up_block_types=tuple("CrossAttnUpBlock2D" if each else "UpBlock2D" for each in reversed(config.attention)),
-            block_out_channels=config.channels,
-            layers_per_block=config.layers_per_level,
-            transformer_layers_per_block=config.transformer_depth,
-            cross_attention_dim=config.context_dim,
-            attention_head_dim=cast("tuple[int]", config.heads),
-            use_linear_projection=config.linear_projection,
-            norm_num_groups=config.norm_groups,
-        )
+    module = unet_skeleton(config)
     plain = unet_names(config)
     averages = ema_names(file.tensors)
     if use_ema and not averages:
@@ -58,6 +45,24 @@ def build_unet(
         return original
 
     return _fill(module, file, source, device, dtype)
+
+
+def unet_skeleton(config: UnetConfig) -> UNet2DConditionModel:
+    """A U-Net without weights: its structure and the shapes of its parameters."""
+    with torch.device("meta"):
+        return UNet2DConditionModel(
+            in_channels=config.in_channels,
+            out_channels=config.out_channels,
+            down_block_types=tuple("CrossAttnDownBlock2D" if each else "DownBlock2D" for each in config.attention),
+            up_block_types=tuple("CrossAttnUpBlock2D" if each else "UpBlock2D" for each in reversed(config.attention)),
+            block_out_channels=config.channels,
+            layers_per_block=config.layers_per_level,
+            transformer_layers_per_block=config.transformer_depth,
+            cross_attention_dim=config.context_dim,
+            attention_head_dim=cast("tuple[int]", config.heads),
+            use_linear_projection=config.linear_projection,
+            norm_num_groups=config.norm_groups,
+        )
 
 
 def build_vae(config: VaeConfig, file: CheckpointFile, device: torch.device, dtype: torch.dtype) -> AutoencoderKL:
@@ -86,8 +91,20 @@ def build_vae(config: VaeConfig, file: CheckpointFile, device: torch.device, dty
 def build_clip(config: ClipConfig, file: CheckpointFile, device: torch.device, dtype: torch.dtype) -> CLIPTextModel:
     """The text encoder of a file. Stored position ids are not read: they are 0, 1, 2 … by definition, and some files
     hold them rounded."""
+    module = clip_skeleton(config)
+    _fill(module, file, clip_names, device, dtype)
+    for name, buffer in list(module.named_buffers()):
+        if name.endswith("position_ids"):
+            owner = module.get_submodule(name.rpartition(".")[0])
+            ids = torch.arange(buffer.shape[-1], device=device).expand(buffer.shape)
+            owner.register_buffer("position_ids", ids, persistent=False)
+    return module
+
+
+def clip_skeleton(config: ClipConfig) -> CLIPTextModel:
+    """A text encoder without weights."""
     with torch.device("meta"):
-        module = CLIPTextModel(
+        return CLIPTextModel(
             CLIPTextConfig(
                 vocab_size=config.vocabulary,
                 hidden_size=config.width,
@@ -99,13 +116,6 @@ def build_clip(config: ClipConfig, file: CheckpointFile, device: torch.device, d
                 projection_dim=config.width,
             )
         )
-    _fill(module, file, clip_names, device, dtype)
-    for name, buffer in list(module.named_buffers()):
-        if name.endswith("position_ids"):
-            owner = module.get_submodule(name.rpartition(".")[0])
-            ids = torch.arange(buffer.shape[-1], device=device).expand(buffer.shape)
-            owner.register_buffer("position_ids", ids, persistent=False)
-    return module
 
 
 def _fill(module: M, file: CheckpointFile, source: NameMap, device: torch.device, dtype: torch.dtype) -> M:
