@@ -60,7 +60,7 @@ def _diffusion(options: argparse.Namespace) -> None:
     from training.parallel import train
 
     _latents(options)
-    task = DiffusionTask(options.work_dir, options.seed, options.count, not options.eager)
+    task = DiffusionTask(options.work_dir, options.seed, options.count, options.compiled)
     train(task, _budget(options, 300), options.batch_size)
 
 
@@ -83,7 +83,7 @@ def _judge(options: argparse.Namespace) -> None:
         pictures = open_renders(options.work_dir, options.seed, options.count)
         latents = open_latents(options.work_dir, options.count)
         vae = load_autoencoder(options.work_dir)
-        save_judge(train_judge(pictures, latents, vae, options.seed, options.minutes or 8))
+        save_judge(train_judge(pictures, latents, vae, options.seed))
     print("judge on held-out renders:", judge_accuracy(load_judge()))
 
 
@@ -150,8 +150,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, help="how long this stage may take")
     parser.add_argument("--until", metavar="HH:MM", help="train until this time of day instead")
     parser.add_argument("--decay-minutes", type=float, default=20, help="how much of it is the decay tail")
-    parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--eager", action="store_true", help="do not compile the U-Net")
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--compiled", action="store_true", help="compile the U-Net: minutes to start, quicker on a GPU")
     parser.add_argument("--output", type=Path, default=CHECKPOINT, help="where export writes")
     parser.add_argument("--pictures", type=int, default=64, help="how many pictures `sheet` makes")
     parser.add_argument("--prompt", action="append", help="for `sheet`: a prompt of your own; may be repeated")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,9 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from training.renderer import SIZE, render
 from training.scene import SKY_KINDS, held_out_scenes, scene_at
 from training.state import Average, Log, device, load_state, save_state
+
+# diffusers' annotations name its tuple results as well, which makes its objects unusable to a type checker.
+Autoencoder = Any
 
 SCALE_FACTOR = 0.18215
 CONFIG = {
@@ -35,8 +39,8 @@ _RATE = 1.2e-3
 _FOCUS_X = {"left": 36, "centre": 64, "right": 92}
 
 
-def build_autoencoder() -> AutoencoderKL:
-    model = AutoencoderKL(**CONFIG)
+def build_autoencoder() -> Autoencoder:
+    model: Any = AutoencoderKL(**CONFIG)
     with torch.no_grad():
         model.quant_conv.bias[4:] = -5.0
     return model.to(memory_format=torch.channels_last)
@@ -76,7 +80,7 @@ def example_pictures(count: int = 48) -> torch.Tensor:
 
 
 @torch.no_grad()
-def psnr(model: AutoencoderKL, pictures: torch.Tensor) -> float:
+def psnr(model: Autoencoder, pictures: torch.Tensor) -> float:
     """Mean peak signal-to-noise ratio of the reconstructions, in dB."""
     outputs = torch.cat([model.decode(model.encode(part).latent_dist.mode()).sample for part in pictures.split(16)])
     error = (outputs.clamp(-1, 1) - pictures).square().mean(dim=(1, 2, 3)) / 4
@@ -148,7 +152,7 @@ def train_autoencoder(
 
 
 @torch.no_grad()
-def fold_normalisation(model: AutoencoderKL, pictures: torch.Tensor) -> None:
+def fold_normalisation(model: Autoencoder, pictures: torch.Tensor) -> None:
     """Rescale the latents in place so that mean 0 and standard deviation 1 / 0.18215 hold for each channel."""
     latents = torch.cat([model.encode(part).latent_dist.mode() for part in pictures.split(32)])
     mean = latents.mean(dim=(0, 2, 3))
@@ -161,7 +165,7 @@ def fold_normalisation(model: AutoencoderKL, pictures: torch.Tensor) -> None:
     post.weight *= spread[None, :, None, None]
 
 
-def load_base_autoencoder(work_dir: Path) -> AutoencoderKL:
+def load_base_autoencoder(work_dir: Path) -> Autoencoder:
     """The autoencoder as its own training left it."""
     model = build_autoencoder()
     state = load_state(work_dir / "autoencoder.pt")

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
-from training.autoencoder import SCALE_FACTOR, load_base_autoencoder, reconstruction_loss, to_tensor
+from training.autoencoder import SCALE_FACTOR, Autoencoder, load_base_autoencoder, reconstruction_loss, to_tensor
 from training.dataset import open_renders
 from training.latents import open_latents
 from training.parallel import latest_average, unflatten
@@ -35,10 +34,10 @@ class DecoderTask:
     betas: tuple[float, float] = (0.9, 0.98)
     averaging: float = 0.998
 
-    def build(self) -> AutoencoderKL:
+    def build(self) -> Autoencoder:
         return freeze_encoder(load_base_autoencoder(self.work_dir)).train()
 
-    def losses(self, module: AutoencoderKL, rank: int, step: int, share: int, where: torch.device) -> Callable[[], Any]:
+    def losses(self, module: Autoencoder, rank: int, step: int, share: int, where: torch.device) -> Callable[[], Any]:
         pictures = open_renders(self.work_dir, self.seed, self.count)
         latents = open_latents(self.work_dir, self.count)
         rng = np.random.default_rng((self.seed, step, rank))
@@ -55,14 +54,14 @@ class DecoderTask:
         return next_loss
 
 
-def freeze_encoder(model: AutoencoderKL) -> AutoencoderKL:
+def freeze_encoder(model: Autoencoder) -> Autoencoder:
     """Leave only what comes after the latent to learn."""
     for module in (model.encoder, model.quant_conv):
         module.requires_grad_(False)
     return model
 
 
-def load_autoencoder(work_dir: Path) -> AutoencoderKL:
+def load_autoencoder(work_dir: Path) -> Autoencoder:
     """The autoencoder to ship: with the polished decoder where there is one."""
     model = load_base_autoencoder(work_dir)
     if state := latest_average(work_dir, "decoder"):

@@ -44,7 +44,7 @@ class DiffusionTask:
     work_dir: Path
     seed: int
     count: int
-    compiled: bool = True
+    compiled: bool = False
     name: str = "diffusion"
     rate: float = 1e-3
     warm_up: int = 200

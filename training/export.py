@@ -12,12 +12,9 @@ from typing import Any
 
 import torch
 import yaml
-from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from safetensors.torch import save_file
-from transformers import CLIPTextModel
 
-from training.autoencoder import SCALE_FACTOR
+from training.autoencoder import SCALE_FACTOR, Autoencoder
 from training.model import expand_tokens
 from training.naming import State, to_ldm, unet_modules, vae_modules
 from training.tokenizer import LENGTH, VOCABULARY_SIZE
@@ -27,10 +24,10 @@ VAE_PREFIX = "first_stage_model."
 TEXT_PREFIX = "cond_stage_model.transformer.text_model."
 
 
-def single_file_state(unet: UNet2DConditionModel, vae: AutoencoderKL, text: CLIPTextModel) -> State:
+def single_file_state(unet: Any, vae: Autoencoder, text: Any) -> State:
     """All weights under their LDM names, float16; the token table is widened to the whole vocabulary."""
     config = unet.config
-    ldm_unet = to_ldm(unet.state_dict(), unet_modules(len(config.block_out_channels), config.layers_per_block))
+    ldm_unet = to_ldm(unet.state_dict(), unet_modules(attention_levels(unet), config.layers_per_block))
     ldm_vae = to_ldm(vae.state_dict(), vae_modules(len(vae.config.block_out_channels), vae.config.layers_per_block))
     state = {UNET_PREFIX + k: v for k, v in ldm_unet.items()} | {VAE_PREFIX + k: v for k, v in ldm_vae.items()}
     for key, value in text.state_dict().items():
@@ -44,7 +41,12 @@ def single_file_state(unet: UNet2DConditionModel, vae: AutoencoderKL, text: CLIP
     return state
 
 
-def ldm_config(unet: UNet2DConditionModel, vae: AutoencoderKL, text: CLIPTextModel) -> dict[str, Any]:
+def attention_levels(unet: Any) -> list[bool]:
+    """Whether each level of the U-Net attends, finest first."""
+    return ["CrossAttn" in kind for kind in unet.config.down_block_types]
+
+
+def ldm_config(unet: Any, vae: Autoencoder, text: Any) -> dict[str, Any]:
     """The model's config as CompVis's files put it, with the head counts and norm groups that shapes do not show."""
     width = unet.config.block_out_channels
     vae_width = vae.config.block_out_channels
@@ -53,7 +55,7 @@ def ldm_config(unet: UNet2DConditionModel, vae: AutoencoderKL, text: CLIPTextMod
         "in_channels": 4,
         "out_channels": 4,
         "model_channels": width[0],
-        "attention_resolutions": [2**level for level in reversed(range(len(width) - 1))],
+        "attention_resolutions": [2**level for level in reversed(range(len(width))) if attention_levels(unet)[level]],
         "num_res_blocks": unet.config.layers_per_block,
         "channel_mult": [w // width[0] for w in width],
         "num_heads": unet.config.attention_head_dim,
@@ -111,9 +113,9 @@ def ldm_config(unet: UNet2DConditionModel, vae: AutoencoderKL, text: CLIPTextMod
 
 def write_checkpoint(
     path: Path,
-    unet: UNet2DConditionModel,
-    vae: AutoencoderKL,
-    text: CLIPTextModel,
+    unet: Any,
+    vae: Autoencoder,
+    text: Any,
     latent_rgb: Mapping[str, Any],
     record: Mapping[str, Any],
 ) -> None:
@@ -130,13 +132,14 @@ def write_checkpoint(
     }
     partial = path.with_suffix(".partial")
     save_file(single_file_state(unet, vae, text), partial, metadata)
+    partial.chmod(0o644)
     partial.replace(path)
     header = "# The architecture of the checkpoint beside it, in the format of CompVis's latent-diffusion configs.\n"
     path.with_suffix(".yaml").write_text(header + yaml.safe_dump(config, sort_keys=False))
 
 
 @torch.no_grad()
-def fit_latent_rgb(vae: AutoencoderKL, pictures: torch.Tensor) -> dict[str, Any]:
+def fit_latent_rgb(vae: Autoencoder, pictures: torch.Tensor) -> dict[str, Any]:
     """Least-squares map from a latent cell (as the U-Net sees it) to the mean colour of its 8×8 pixels, −1…1."""
     latents = torch.cat([vae.encode(part).latent_dist.mode() for part in pictures.split(32)]) * SCALE_FACTOR
     colours = torch.nn.functional.avg_pool2d(pictures, 8)

@@ -50,7 +50,7 @@ class JudgeNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        widths = ((48, 64, 1), (64, 64, 1), (64, 96, 2), (96, 96, 1), (96, 144, 2), (144, 144, 1))
+        widths = ((48, 48, 1), (48, 80, 2), (80, 96, 1), (96, 144, 2), (144, 144, 1))
         self.blocks = nn.ModuleList(
             nn.Sequential(nn.Conv2d(a, b, 3, stride, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU())
             for a, b, stride in widths

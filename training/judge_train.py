@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from safetensors.torch import save_file
 from torch.nn import functional
 
-from training.autoencoder import SCALE_FACTOR, to_tensor
+from training.autoencoder import SCALE_FACTOR, Autoencoder, to_tensor
 from training.judge import WEIGHTS, Judge, JudgeNet, Verdict
 from training.palette import COLOURS
 from training.renderer import render
@@ -42,24 +40,22 @@ def labels_of(scenes: Sequence[Scene]) -> tuple[torch.Tensor, torch.Tensor, torc
 def train_judge(
     pictures: npt.NDArray[np.uint8],
     latents: npt.NDArray[np.float16],
-    vae: AutoencoderKL,
+    vae: Autoencoder,
     seed: int,
-    minutes: float,
+    steps: int = 1400,
 ) -> JudgeNet:
-    """A judge trained for `minutes`; an eighth of its pictures come out of the decoder."""
+    """A judge trained for `steps` batches of 64; a sixteenth of its pictures come out of the decoder."""
     where = device()
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    network = JudgeNet().to(where, memory_format=torch.channels_last)
+    network = JudgeNet().to(where)
     optimiser = torch.optim.AdamW(network.parameters(), lr=_RATE, weight_decay=0.02)
-    start = time.monotonic()
-    step, reported = 0, start
-    while (spent := time.monotonic() - start) < minutes * 60:
+    for step in range(steps):
         for group in optimiser.param_groups:
-            group["lr"] = _RATE * 0.5 * (1 + math.cos(math.pi * spent / (minutes * 60)))
+            group["lr"] = _RATE * min(1.0, (step + 1) / 50) * 0.5 * (1 + math.cos(math.pi * step / steps))
         chosen = rng.integers(0, len(pictures), _BATCH)
         batch = to_tensor(pictures[chosen])
-        part = chosen[: _BATCH // 8]
+        part = chosen[: _BATCH // 16]
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
             inputs = torch.from_numpy(latents[part].astype(np.float32))
             decoded = vae.decode((inputs + 0.05 * torch.randn_like(inputs)) / SCALE_FACTOR).sample
@@ -77,9 +73,7 @@ def train_judge(
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
-        step += 1
-        if time.monotonic() - reported > 30:
-            reported = time.monotonic()
+        if step % 50 == 0:
             print(f"judge step={step} loss={loss.item():.4f}", flush=True)
     return network.cpu().eval()
 
@@ -118,4 +112,5 @@ def save_judge(network: JudgeNet, path: Path = WEIGHTS) -> None:
     weights = {k: v.half() if v.is_floating_point() else v for k, v in network.state_dict().items()}
     partial = path.with_suffix(".partial")
     save_file(weights, partial, {"license": "Apache-2.0"})
+    partial.chmod(0o644)
     partial.replace(path)

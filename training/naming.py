@@ -6,7 +6,7 @@ layer here). Every pair is listed once, so the conversion runs both ways.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 
@@ -24,8 +24,9 @@ _VAE_ATTENTION = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "
 _VAE_LINEAR = ("q.weight", "k.weight", "v.weight", "proj_out.weight")
 
 
-def unet_modules(levels: int, layers: int) -> dict[str, str]:
-    """diffusers module → LDM module, for a U-Net of so many levels and resnets a level."""
+def unet_modules(attention: Sequence[bool], layers: int) -> dict[str, str]:
+    """diffusers module → LDM module; `attention` tells for each level, finest first, whether it attends."""
+    levels = len(attention)
     pairs = {
         "conv_in": "input_blocks.0.0",
         "time_embedding.linear_1": "time_embed.0",
@@ -52,7 +53,7 @@ def unet_modules(levels: int, layers: int) -> dict[str, str]:
             pairs[f"up_blocks.{level}.attentions.{layer}"] = f"output_blocks.{block}.1"
             block += 1
         if level < levels - 1:
-            place = 1 if level == 0 else 2
+            place = 2 if attention[levels - 1 - level] else 1
             pairs[f"up_blocks.{level}.upsamplers.0.conv"] = f"output_blocks.{block - 1}.{place}.conv"
     return pairs
 

@@ -47,18 +47,24 @@ class Budget:
 class Task(Protocol):
     """What to train. Tasks are sent to the processes, so they are small and open their own files."""
 
-    name: str
-    work_dir: Path
-    rate: float
-    warm_up: int
-    betas: tuple[float, float]
-    averaging: float
+    @property
+    def name(self) -> str: ...
+    @property
+    def work_dir(self) -> Path: ...
+    @property
+    def rate(self) -> float: ...
+    @property
+    def warm_up(self) -> int: ...
+    @property
+    def betas(self) -> tuple[float, float]: ...
+    @property
+    def averaging(self) -> float: ...
 
     def build(self) -> nn.Module:
         """The module whose trainable parameters learn, the same in every process."""
         ...
 
-    def losses(self, module: nn.Module, rank: int, step: int, share: int, where: torch.device) -> Callable[[], Any]:
+    def losses(self, module: Any, rank: int, step: int, share: int, where: torch.device) -> Callable[[], Any]:
         """A function that draws the next `share` samples and returns their mean loss."""
         ...
 

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
 from PIL import Image
 
-from training.autoencoder import SCALE_FACTOR
+from training.autoencoder import SCALE_FACTOR, Autoencoder
 from training.diffusion import TIMESTEPS, Networks
 from training.model import compact_ids
 from training.tokenizer import token_ids
@@ -19,7 +18,7 @@ from training.tokenizer import token_ids
 @torch.inference_mode()
 def draw(
     networks: Networks,
-    vae: AutoencoderKL,
+    vae: Autoencoder,
     captions: Sequence[str],
     seed: int,
     steps: int = 20,

@@ -59,7 +59,8 @@ class Average:
         live = module.state_dict()
         with torch.no_grad():
             names = list(self.shadow)
-            torch._foreach_lerp_([self.shadow[n] for n in names], [live[n] for n in names], 1 - keep)
+            for name in names:
+                self.shadow[name].lerp_(live[name], 1 - keep)
 
     def load(self, shadow: Mapping[str, torch.Tensor]) -> None:
         self.shadow = {k: v.clone() for k, v in shadow.items()}

@@ -6,6 +6,7 @@ import gzip
 import importlib.util
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from transformers import CLIPTokenizer
 
@@ -33,7 +34,8 @@ def clip_tokenizer() -> CLIPTokenizer:
     symbols = _bytes_to_characters()
     words = [*symbols, *(s + "</w>" for s in symbols), *("".join(pair) for pair in merges)]
     vocabulary = {word: number for number, word in enumerate([*words, "<|startoftext|>", "<|endoftext|>"])}
-    return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=LENGTH)
+    build: Any = CLIPTokenizer
+    return build(vocab=vocabulary, merges=merges, model_max_length=LENGTH)
 
 
 def token_ids(text: str) -> list[int]:
