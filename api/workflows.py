@@ -12,6 +12,7 @@ from aiohttp import web
 from api.errors import ApiError
 from api.services import services
 from executor.formats import BadDocument, read_bytes
+from executor.jobs import EngineNotReady
 from nodes.sdk.paths import OutsideFolder, resolve_inside
 
 
@@ -76,7 +77,9 @@ async def read_workflow_file(request: web.Request) -> web.Response:
     """The workflow inside a posted file, as a native document."""
     body = await request.read()
     try:
-        document = await asyncio.to_thread(read_bytes, body)
+        document = services(request).jobs.native(await asyncio.to_thread(read_bytes, body))
+    except EngineNotReady as error:
+        raise ApiError(503, "engine_not_ready", str(error)) from error
     except BadDocument as error:
         problem = error.problem
         raise ApiError(422, problem.code, problem.message, problems=[problem.to_json()]) from error

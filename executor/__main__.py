@@ -33,6 +33,7 @@ from executor.events import (
 from executor.files import Files
 from executor.folders import Folders
 from executor.formats import Document, read_file
+from executor.formats.litegraph import as_native
 from executor.ids import JobIds
 from executor.prepare import prepare_or_refuse
 from executor.problems import InvalidWorkflow, Problem
@@ -163,7 +164,7 @@ async def _run(
                     f"warning: the node pack {pack.name!r} could not be loaded: {_first_line(pack.error)}",
                     file=sys.stderr,
                 )
-        document = with_changes(document, changes, catalogue)
+        document = with_changes(as_native(document, catalogue), changes, catalogue)
         prepared = prepare_or_refuse(document, catalogue, Files(settings.library(), folders.inputs))
         if not quiet:
             _print_problems(prepared.checked.warnings, "warning")

@@ -27,6 +27,7 @@ from executor.events import (
 )
 from executor.files import FileCatalogue
 from executor.formats.document import Document, read_text
+from executor.formats.litegraph import as_native
 from executor.hub import EventHub, SlowSubscriber, StampedEvent, Subscription
 from executor.ids import JobIds
 from executor.prepare import Prepared, prepare, prepare_or_refuse
@@ -147,12 +148,14 @@ class JobService:
         if len(self._waiting) >= self._max_queued:
             raise QueueFull(f"{len(self._waiting):,} jobs wait already; try again when some are done.")
 
-        def look() -> tuple[Prepared, str]:
-            return prepare_or_refuse(document, catalogue, self._files, targets), document.to_text()
+        def look() -> tuple[Prepared, Document, str]:
+            native = as_native(document, catalogue)
+            return prepare_or_refuse(native, catalogue, self._files, targets), native, native.to_text()
 
-        prepared, text = await asyncio.to_thread(look) if len(document.nodes) > LARGE else look()
+        small = document.litegraph is None and len(document.nodes) <= LARGE
+        prepared, native, text = look() if small else await asyncio.to_thread(look)
         job_id = self._ids.new()
-        job = await self._queue.add(job_id, text, document.title, targets)
+        job = await self._queue.add(job_id, text, native.title, targets)
         self._waiting.append(job_id)
         position = len(self._waiting) - 1
         self._publish(job_id, [JobQueued(position)])
@@ -163,8 +166,13 @@ class JobService:
 
     def check(self, document: Document) -> tuple[list[Problem], list[Problem]]:
         """The problems and the warnings of a workflow. Raises `EngineNotReady`."""
-        checked = prepare(document, self._catalogue(), self._files).checked
+        catalogue = self._catalogue()
+        checked = prepare(as_native(document, catalogue), catalogue, self._files).checked
         return checked.problems, checked.warnings
+
+    def native(self, document: Document) -> Document:
+        """A document in the native format, whatever it was read from. Raises `EngineNotReady` and `BadDocument`."""
+        return document if document.litegraph is None else as_native(document, self._catalogue())
 
     async def get(self, job_id: str) -> Job:
         """A job by its id. Raises `UnknownJob`."""

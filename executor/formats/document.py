@@ -18,15 +18,17 @@ MAX_NODES = 100_000
 MAX_TEXT_BYTES = 1024 * 1024
 MAX_DEPTH = 64
 
-Origin = Literal["native", "prompt"]
+Origin = Literal["native", "prompt", "litegraph"]
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
     """A workflow as it is saved: nodes by id, and what only the editor needs.
 
-    `origin` tells a native document from a bare ComfyUI API prompt. `source` is the JSON text the document was read
-    from, kept so that storing the document costs no second writing; None when there was no such text.
+    `origin` tells a native document from a bare ComfyUI API prompt and from a file of ComfyUI's editor; the latter is
+    kept in `litegraph` until there is a catalogue to read it with (`formats.litegraph.as_native`). `source` is the
+    JSON text the document was read from, kept so that storing the document costs no second writing; None when there
+    was no such text.
     """
 
     nodes: Mapping[str, Any]
@@ -35,6 +37,7 @@ class Document:
     extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
     origin: Origin = "native"
     source: str | None = field(default=None, compare=False, repr=False)
+    litegraph: JsonObject | None = field(default=None, repr=False)
 
     @property
     def title(self) -> str | None:
@@ -95,7 +98,8 @@ def read_text(data: bytes | str) -> Document:
 
 
 def read_document(value: object, *, source: str | None = None) -> Document:
-    """Read a document from parsed JSON: native, a bare ComfyUI API prompt, or either inside a request body.
+    """Read a document from parsed JSON: native, a bare ComfyUI API prompt, a file of ComfyUI's editor, or one of
+    them inside a request body.
 
     Args:
         value: parsed JSON.
@@ -111,11 +115,7 @@ def read_document(value: object, *, source: str | None = None) -> Document:
         if isinstance(body.get("format"), str):
             return _native(body, source)
         if isinstance(body.get("nodes"), list) and "links" in body:
-            refuse(
-                "unsupported_format",
-                "This is a file of ComfyUI's editor, which this version can't run; in ComfyUI choose "
-                "'Export (API)' and use that file.",
-            )
+            return _litegraph(body)
         wrapped = next((body[name] for name in ("workflow", "prompt") if _is_wrapper(body, name)), None)
         if wrapped is None:
             return _prompt(body, source)
@@ -155,6 +155,19 @@ def _native(body: JsonObject, source: str | None) -> Document:
         if not isinstance(parts[part], kind):
             refuse("bad_document", f'"{part}" of the document must be {"a list" if kind is list else "an object"}.')
     return Document(found, tuple(parts["groups"]), parts["subgraphs"], parts["extra"], "native", source)
+
+
+def _litegraph(body: JsonObject) -> Document:
+    raw = cast("list[Any]", body["nodes"])
+    if len(raw) > MAX_NODES:
+        refuse("too_large", f"The document has {len(raw):,} nodes; at most {MAX_NODES:,} are read.")
+    for each in raw:
+        fields = cast("JsonObject", each) if isinstance(each, dict) else {}
+        if not isinstance(fields.get("id"), str | int) or not isinstance(fields.get("type"), str):
+            refuse("bad_document", "A node of this ComfyUI file has no id or no type; save it again in ComfyUI.")
+    if not isinstance(body["links"], list):
+        refuse("bad_document", 'The "links" of this ComfyUI file are not a list; save it again in ComfyUI.')
+    return Document({}, origin="litegraph", litegraph=body)
 
 
 def _prompt(body: JsonObject, source: str | None) -> Document:

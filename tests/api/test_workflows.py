@@ -37,3 +37,21 @@ async def test_a_picture_without_a_workflow_is_told_apart(api: Api):
     for body in (plain.getvalue(), b"\x00\x01", b"hello"):
         reply = await api.json("POST", "/api/v1/workflows/read", 422, data=body)
         assert reply["error"]["message"]
+
+
+async def test_a_file_of_comfyuis_editor_is_opened_and_runs(api: Api):
+    editor_file = {
+        "version": 0.4,
+        "nodes": [
+            {"id": 1, "type": "Number", "pos": [5, 6], "widgets_values": [3]},
+            {"id": 2, "type": "Save", "inputs": [{"name": "value", "type": "INT", "link": 1}], "widgets_values": ["x"]},
+        ],
+        "links": [[1, 1, 0, 2, 0, "INT"]],
+    }
+    document = await api.json("POST", "/api/v1/workflows/read", data=json.dumps(editor_file).encode())
+    assert document["format"] == "latentgraph/1"
+    assert document["nodes"]["1"]["_meta"]["pos"] == [5, 6]
+    job = await api.finished((await api.json("POST", "/api/v1/jobs", 201, json=editor_file))["id"])
+    assert job["state"] == "done"
+    shown = await api.json("GET", f"/api/v1/jobs/{job['id']}?include=workflow")
+    assert shown["workflow"]["nodes"]["2"]["inputs"] == {"prefix": "x", "value": ["1", 0]}

@@ -64,7 +64,6 @@ def test_a_bare_prompt_may_have_a_node_called_prompt():
         (b'{"format": "other", "nodes": {}}', "unsupported_format"),
         (b'{"format": "latentgraph/1"}', "bad_document"),
         (b'{"format": "latentgraph/1", "nodes": {}, "groups": {}}', "bad_document"),
-        (b'{"nodes": [], "links": [], "version": 0.4}', "unsupported_format"),
         (b'{"prompt": {"prompt": {"prompt": {"prompt": {}}}}}', "bad_document"),
     ],
 )
@@ -166,8 +165,14 @@ def test_a_picture_gives_back_its_workflow(picture: Any, tmp_path: Path):
 
 
 @pytest.mark.parametrize("picture", [png, webp])
-def test_a_picture_with_an_editor_file_falls_back_to_its_prompt(picture: Any):
+def test_a_picture_of_comfyui_gives_its_editor_file_which_holds_the_layout(picture: Any):
     data = picture(workflow='{"nodes": [], "links": []}', prompt=json.dumps(NODES))
+    assert read_bytes(data).litegraph == {"nodes": [], "links": []}
+
+
+@pytest.mark.parametrize("picture", [png, webp])
+def test_a_picture_with_a_damaged_editor_file_falls_back_to_its_prompt(picture: Any):
+    data = picture(workflow='{"nodes": [3], "links": []}', prompt=json.dumps(NODES))
     assert dict(read_bytes(data).nodes) == NODES
 
 

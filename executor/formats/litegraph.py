@@ -1,0 +1,145 @@
+"""Reads the files of ComfyUI's editor (litegraph JSON 0.4 and 1.0) into native documents.
+
+Such a file keeps the values of a node's widgets by position, so reading one takes the catalogue. What only that editor
+knows is resolved here: subgraphs become their nodes, with ids `outer:inner`; reroutes and primitives become what they
+stand for; notes are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
+
+from executor.formats.document import Document
+from executor.formats.litegraph_wires import Literal, Scope, Wires, mode_of, open_scopes, place_of
+from executor.graph import Link
+from executor.problems import JsonObject
+from nodes.sdk.spec import Catalogue, NodeSpec
+
+VIRTUAL = frozenset({"Reroute", "PrimitiveNode", "Note", "MarkdownNote"})
+MODES = {2: "mute", 4: "bypass"}
+SEED_CONTROLS = frozenset({"fixed", "increment", "decrement", "randomize"})
+SEED_NAMES = frozenset({"seed", "noise_seed"})
+OTHER_WIDGETS = {"CheckpointLoader": ("config_name", "ckpt_name")}
+"""ComfyUI's nodes whose name is one of ours with its widgets in another order."""
+
+
+def as_native(document: Document, catalogue: Catalogue) -> Document:
+    """The document itself, or what a file of ComfyUI's editor says, in the native format.
+
+    Raises:
+        BadDocument: the file of ComfyUI's editor is damaged.
+    """
+    if document.litegraph is None:
+        return document
+    body = document.litegraph
+    scopes = open_scopes(body)
+    wires = Wires(scopes)
+    nodes: dict[str, Any] = {}
+    for scope in scopes.values():
+        for raw in scope.nodes.values():
+            if raw["type"] not in VIRTUAL and raw["type"] not in scope.definitions:
+                nodes[scope.id_of(raw["id"])] = _node(raw, scope, wires, catalogue)
+    extra: dict[str, Any] = {}
+    title = _member(body, "extra").get("title")
+    if isinstance(title, str):
+        extra["title"] = title
+    return Document(nodes, tuple(_groups(body)), extra=extra)
+
+
+def _node(raw: JsonObject, scope: Scope, wires: Wires, catalogue: Catalogue) -> JsonObject:
+    class_type = str(raw["type"])
+    spec = catalogue.get(class_type)
+    inputs, controls = _widgets(raw, class_type, spec)
+    for index, each in enumerate(scope.inputs_of(raw)):
+        if each.get("link") is None:
+            continue
+        name = str(_member(each, "widget").get("name") or each.get("name"))
+        source = wires.source(scope, raw, index)
+        if isinstance(source, Link):
+            inputs[name] = [source.node, source.output]
+        elif isinstance(source, Literal):
+            inputs[name] = source.value
+    meta: JsonObject = {"pos": [x + shift for x, shift in zip(place_of(raw), scope.shift, strict=True)]}
+    if isinstance(raw.get("title"), str) and raw["title"] != class_type:
+        meta["title"] = raw["title"]
+    mode = MODES.get(mode_of(raw)) or MODES.get(scope.mode)
+    if mode is not None:
+        meta["mode"] = mode
+    if _member(raw, "flags").get("collapsed"):
+        meta["collapsed"] = True
+    if isinstance(raw.get("color"), str):
+        meta["color"] = raw["color"]
+    if controls:
+        meta["seed_control"] = controls
+    written = {name: {"__value__": v} if _ambiguous(v, raw, name) else v for name, v in inputs.items()}
+    return {"class_type": class_type, "inputs": written, "_meta": meta}
+
+
+def _ambiguous(value: Any, raw: JsonObject, name: str) -> bool:
+    """Whether a list is a value that would be read as a link."""
+    linked = any(
+        each.get("link") is not None and name in (each.get("name"), _member(each, "widget").get("name"))
+        for each in _objects(raw.get("inputs"))
+    )
+    return isinstance(value, list) and not linked
+
+
+def _widgets(raw: JsonObject, class_type: str, spec: NodeSpec | None) -> tuple[JsonObject, JsonObject]:
+    """The values of a node's widgets by name, and what its seeds do after each run."""
+    given: Any = raw.get("widgets_values")
+    names = _widget_names(raw, class_type, spec)
+    if isinstance(given, dict):
+        return {name: value for name, value in cast("JsonObject", given).items() if name in names}, {}
+    values = cast("list[Any]", given) if isinstance(given, list) else []
+    found: JsonObject = {}
+    controls: JsonObject = {}
+    index = 0
+    for name in names:
+        if index >= len(values):
+            break
+        if values[index] is not None:
+            found[name] = values[index]
+        index += 1
+        is_seed = name in SEED_NAMES or (
+            spec is not None and (declared := spec.input(name)) and declared.widget == "seed"
+        )
+        if is_seed and index < len(values) and _is_control(values[index]):
+            controls[name] = values[index]
+            index += 1
+    return found, controls
+
+
+def _is_control(value: object) -> bool:
+    return isinstance(value, str) and value in SEED_CONTROLS
+
+
+def _widget_names(raw: JsonObject, class_type: str, spec: NodeSpec | None) -> Sequence[str]:
+    other = OTHER_WIDGETS.get(class_type)
+    if other is not None and _length(raw.get("widgets_values")) == len(other):
+        return other
+    if spec is not None:
+        return [each.name for each in spec.inputs if each.widget is not None]
+    listed = (_member(each, "widget").get("name") for each in _objects(raw.get("inputs")))
+    return [name for name in listed if isinstance(name, str)]
+
+
+def _length(value: object) -> int | None:
+    return len(cast("list[Any]", value)) if isinstance(value, list) else None
+
+
+def _groups(body: JsonObject) -> Iterator[JsonObject]:
+    for group in _objects(body.get("groups")):
+        bounds = group.get("bounding")
+        if isinstance(bounds, list) and len(cast("list[Any]", bounds)) == 4:
+            yield {"title": str(group.get("title", "")), "bounds": bounds, "color": group.get("color")}
+
+
+def _member(of: Mapping[str, Any], name: str) -> JsonObject:
+    value: Any = of.get(name)
+    return cast("JsonObject", value) if isinstance(value, dict) else {}
+
+
+def _objects(value: object) -> list[JsonObject]:
+    entries = cast("list[Any]", value) if isinstance(value, list) else []
+    return [each for each in entries if isinstance(each, dict)]

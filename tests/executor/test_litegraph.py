@@ -1,0 +1,281 @@
+"""Files of ComfyUI's editor become the graph that ComfyUI would have run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from executor.formats import BadDocument, read_document
+from executor.formats.litegraph import as_native
+from nodes.sdk.spec import Catalogue, InputSpec, NodeSpec, OutputSpec
+
+Raw = dict[str, Any]
+
+CATALOGUE = Catalogue(
+    (
+        NodeSpec(
+            "KSampler",
+            "KSampler",
+            "sampling",
+            inputs=(
+                InputSpec("model", "MODEL"),
+                InputSpec("seed", "INT", default=0, widget="seed"),
+                InputSpec("steps", "INT", default=20, widget="number"),
+                InputSpec("sampler_name", "COMBO", choices=("euler",), default="euler", widget="choice"),
+                InputSpec("latent", "LATENT"),
+            ),
+            outputs=(OutputSpec("LATENT", "LATENT"),),
+        ),
+        NodeSpec(
+            "CheckpointLoader",
+            "Load",
+            "loaders",
+            aliases=("CheckpointLoaderSimple",),
+            inputs=(
+                InputSpec("ckpt_name", "COMBO", widget="model", model_kind="checkpoints"),
+                InputSpec("config_name", "COMBO", required=False, widget="model", model_kind="configs"),
+            ),
+            outputs=(OutputSpec("MODEL", "MODEL"),),
+        ),
+        NodeSpec("Save", "Save", "output", output=True, inputs=(InputSpec("images", "LATENT"),)),
+    )
+)
+
+
+def raw(node_id: int, kind: str, inputs: list[Raw] | None = None, values: Any = None, **more: Any) -> Raw:
+    return {
+        "id": node_id,
+        "type": kind,
+        "pos": [10, 20],
+        "mode": 0,
+        "inputs": inputs or [],
+        "widgets_values": values,
+        **more,
+    }
+
+
+def socket(name: str, link: int | None, kind: str = "MODEL", **more: Any) -> Raw:
+    return {"name": name, "type": kind, "link": link, **more}
+
+
+def convert(nodes: list[Raw], links: list[Any], **body: Any) -> Raw:
+    document = read_document({"version": 0.4, "nodes": nodes, "links": links, **body})
+    return dict(as_native(document, CATALOGUE).nodes)
+
+
+LOADER = raw(1, "CheckpointLoaderSimple", values=["a.safetensors"])
+
+
+def sampler(node_id: int = 2, link: int | None = 1, **more: Any) -> Raw:
+    values = [7, "randomize", 12, "euler"]
+    return raw(node_id, "KSampler", [socket("model", link), socket("latent", None, "LATENT")], values, **more)
+
+
+def test_widgets_are_read_by_position_past_the_seed_control():
+    nodes = convert([LOADER, sampler(title="My sampler", color="#223")], [[1, 1, 0, 2, 0, "MODEL"]])
+    assert nodes["1"]["inputs"] == {"ckpt_name": "a.safetensors"}
+    assert nodes["2"]["inputs"] == {"seed": 7, "steps": 12, "sampler_name": "euler", "model": ["1", 0]}
+    assert nodes["2"]["_meta"] == {
+        "pos": [10.0, 20.0], "title": "My sampler", "color": "#223",
+        "seed_control": {"seed": "randomize"},
+    }
+
+
+def test_a_file_without_seed_controls_is_read_too():
+    old = raw(2, "KSampler", [], [7, 12, "euler"])
+    assert convert([old], [])["2"]["inputs"] == {"seed": 7, "steps": 12, "sampler_name": "euler"}
+    named = raw(2, "KSampler", [], {"steps": 3, "odd": 1})
+    assert convert([named], [])["2"]["inputs"] == {"steps": 3}
+
+
+def test_the_old_loader_with_a_config_keeps_its_order():
+    old = raw(1, "CheckpointLoader", values=["v1-inference.yaml", "a.ckpt"])
+    assert convert([old], [])["1"]["inputs"] == {"config_name": "v1-inference.yaml", "ckpt_name": "a.ckpt"}
+
+
+def test_a_link_wins_over_the_value_of_its_widget():
+    linked = socket("steps", 5, "INT", widget={"name": "steps"})
+    node = raw(2, "KSampler", [linked], [7, "fixed", 12, "euler"])
+    nodes = convert([LOADER, node], [[5, 1, 0, 2, 0, "INT"]])
+    assert nodes["2"]["inputs"]["steps"] == ["1", 0]
+
+
+def test_reroutes_and_primitives_become_what_they_stand_for():
+    nodes = convert(
+        [
+            LOADER,
+            raw(8, "Reroute", [socket("", 1)]),
+            raw(9, "Reroute", [socket("", 2)]),
+            raw(10, "PrimitiveNode", values=[33, "fixed"]),
+            raw(11, "Note", values=["hello"]),
+            raw(
+                2,
+                "KSampler",
+                [socket("model", 3), socket("steps", 4, "INT", widget={"name": "steps"})],
+                [7, "fixed", 1],
+            ),
+        ],
+        [[1, 1, 0, 8, 0, "*"], [2, 8, 0, 9, 0, "*"], [3, 9, 0, 2, 0, "*"], [4, 10, 0, 2, 1, "INT"]],
+    )
+    assert set(nodes) == {"1", "2"}
+    assert nodes["2"]["inputs"]["model"] == ["1", 0]
+    assert nodes["2"]["inputs"]["steps"] == 33
+
+
+def test_reroutes_in_a_circle_and_links_to_nowhere_end_nowhere():
+    nodes = convert(
+        [
+            raw(8, "Reroute", [socket("", 2)]),
+            raw(9, "Reroute", [socket("", 1)]),
+            raw(2, "KSampler", [socket("model", 3), socket("latent", 99)]),
+        ],
+        [[1, 8, 0, 9, 0, "*"], [2, 9, 0, 8, 0, "*"], [3, 9, 0, 2, 0, "*"], [99, 77, 0, 2, 1, "*"]],
+    )
+    assert nodes["2"]["inputs"] == {}
+
+
+def test_muted_and_bypassed_nodes_keep_their_mode():
+    nodes = convert([{**LOADER, "mode": 2}, sampler(mode=4)], [[1, 1, 0, 2, 0, "MODEL"]])
+    assert nodes["1"]["_meta"]["mode"] == "mute"
+    assert nodes["2"]["_meta"]["mode"] == "bypass"
+
+
+def test_groups_and_positions_written_as_objects_come_along():
+    body = {"groups": [{"title": "G", "bounding": [0, 0, 5, 5], "color": "#f00"}]}
+    placed = {**LOADER, "pos": {"0": 3, "1": 4}, "flags": {"collapsed": True}}
+    document = as_native(read_document({"nodes": [placed], "links": [], **body}), CATALOGUE)
+    assert document.groups == ({"title": "G", "bounds": [0, 0, 5, 5], "color": "#f00"},)
+    assert document.nodes["1"]["_meta"] == {"pos": [3.0, 4.0], "collapsed": True}
+
+
+SUBGRAPH = {
+    "id": "aaaa-bbbb",
+    "name": "Sample twice",
+    "nodes": [
+        sampler(5, link=50),
+        raw(6, "KSampler", [socket("model", 52), socket("latent", 51, "LATENT")], [1, "fixed", 2]),
+    ],
+    "links": [
+        {"id": 50, "origin_id": -10, "origin_slot": 0, "target_id": 5, "target_slot": 0, "type": "MODEL"},
+        {"id": 52, "origin_id": -10, "origin_slot": 0, "target_id": 6, "target_slot": 0, "type": "MODEL"},
+        {"id": 51, "origin_id": 5, "origin_slot": 0, "target_id": 6, "target_slot": 1, "type": "LATENT"},
+        {"id": 53, "origin_id": 6, "origin_slot": 0, "target_id": -20, "target_slot": 0, "type": "LATENT"},
+    ],
+}
+
+
+def instance(node_id: int, link: int, **more: Any) -> Raw:
+    outputs = [{"name": "LATENT", "type": "LATENT"}]
+    return raw(node_id, "aaaa-bbbb", [socket("model", link)], [], outputs=outputs, **more)
+
+
+def test_a_subgraph_becomes_its_nodes_wired_through_its_borders():
+    nodes = convert(
+        [LOADER, instance(4, 1), raw(7, "Save", [socket("images", 2, "LATENT")])],
+        [[1, 1, 0, 4, 0, "MODEL"], [2, 4, 0, 7, 0, "LATENT"]],
+        definitions={"subgraphs": [SUBGRAPH]},
+    )
+    assert set(nodes) == {"1", "7", "4:5", "4:6"}
+    assert nodes["4:5"]["inputs"]["model"] == ["1", 0]
+    assert nodes["4:6"]["inputs"]["latent"] == ["4:5", 0]
+    assert nodes["7"]["inputs"]["images"] == ["4:6", 0]
+
+
+def test_a_bypassed_subgraph_hands_on_what_fits_and_mutes_its_nodes_in_effect():
+    passing = instance(4, 1, mode=4)
+    passing["inputs"].append(socket("latent", 3, "LATENT"))
+    nodes = convert(
+        [LOADER, passing, raw(7, "Save", [socket("images", 2, "LATENT")]), sampler(9, link=None)],
+        [[1, 1, 0, 4, 0, "MODEL"], [2, 4, 0, 7, 0, "LATENT"], [3, 9, 0, 4, 1, "LATENT"]],
+        definitions={"subgraphs": [SUBGRAPH]},
+    )
+    assert nodes["7"]["inputs"]["images"] == ["9", 0]
+    assert nodes["4:5"]["_meta"]["mode"] == "bypass"
+
+
+def test_a_subgraph_in_a_subgraph_and_a_promoted_widget_are_followed():
+    inner = {
+        **SUBGRAPH,
+        "nodes": [
+            raw(
+                5,
+                "KSampler",
+                [socket("model", 50), socket("steps", 54, "INT", widget={"name": "steps"})],
+                [1, "fixed", 2],
+            )
+        ],
+        "links": [
+            *SUBGRAPH["links"][:1],
+            {"id": 54, "origin_id": -10, "origin_slot": 1, "target_id": 5, "target_slot": 1, "type": "INT"},
+        ],
+    }
+    outer = {
+        "id": "cccc",
+        "name": "Outer",
+        "nodes": [
+            raw(3, "aaaa-bbbb", [socket("model", 60), socket("steps", None, "INT", widget={"name": "steps"})], [44]),
+        ],
+        "links": [{"id": 60, "origin_id": -10, "origin_slot": 0, "target_id": 3, "target_slot": 0, "type": "MODEL"}],
+    }
+    nodes = convert(
+        [LOADER, raw(4, "cccc", [socket("model", 1)])],
+        [[1, 1, 0, 4, 0, "MODEL"]],
+        definitions={"subgraphs": [inner, outer]},
+    )
+    assert nodes["4:3:5"]["inputs"]["model"] == ["1", 0]
+    assert nodes["4:3:5"]["inputs"]["steps"] == 44
+
+
+def test_a_subgraph_that_contains_itself_is_refused():
+    endless = {"id": "loop", "name": "Loop", "nodes": [raw(1, "loop")], "links": []}
+    with pytest.raises(BadDocument, match="contains itself"):
+        convert([raw(1, "loop")], [], definitions={"subgraphs": [endless]})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"nodes": [3], "links": []},
+        {"nodes": [{"id": 1}], "links": []},
+        {"nodes": [{"type": "x"}], "links": []},
+        {"nodes": [], "links": 3},
+    ],
+)
+def test_damaged_files_are_refused(body: Raw):
+    with pytest.raises(BadDocument, match="ComfyUI file"):
+        read_document(body)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-30, 30) | st.text(max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["id", "name", "link", "0", "widget"]), inner)
+    ),
+    max_leaves=6,
+)
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {
+                "id": st.integers(0, 3),
+                "type": st.sampled_from(["KSampler", "Reroute", "PrimitiveNode", "aaaa-bbbb", "?"]),
+            },
+            optional=dict.fromkeys(("inputs", "outputs", "widgets_values", "pos", "mode", "flags", "title"), JSON),
+        ),
+        max_size=5,
+    ),
+    st.lists(JSON | st.lists(st.integers(-20, 4), min_size=6, max_size=6), max_size=5),
+)
+def test_no_file_however_odd_makes_the_reading_fail(nodes: list[Raw], links: list[Any]):
+    try:
+        document = as_native(
+            read_document({"nodes": nodes, "links": links, "definitions": {"subgraphs": [SUBGRAPH]}}), CATALOGUE
+        )
+    except BadDocument:
+        return
+    assert all(node["class_type"] in ("KSampler", "?") for node in document.nodes.values())
