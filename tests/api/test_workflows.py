@@ -44,7 +44,12 @@ async def test_a_file_of_comfyuis_editor_is_opened_and_runs(api: Api):
         "version": 0.4,
         "nodes": [
             {"id": 1, "type": "Number", "pos": [5, 6], "widgets_values": [3]},
-            {"id": 2, "type": "Save", "inputs": [{"name": "value", "type": "INT", "link": 1}], "widgets_values": ["x"]},
+            {
+                "id": 2,
+                "type": "Save",
+                "inputs": [{"name": "value", "type": "INT", "link": 1}],
+                "widgets_values": [0, "x"],
+            },
         ],
         "links": [[1, 1, 0, 2, 0, "INT"]],
     }
