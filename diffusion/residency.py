@@ -9,45 +9,48 @@ from __future__ import annotations
 import gc
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 import torch
 
 from diffusion.architecture import Architecture
-from diffusion.build import build_clip, build_unet, build_vae
+from diffusion.build import build_clip, build_unet, build_vae, clip_skeleton, unet_skeleton
 from diffusion.checkpoint_file import CheckpointFile, open_checkpoint
 from diffusion.detect import detect_file
 from diffusion.device import Placement, memory_of, place
 from diffusion.errors import MissingComponent
 from diffusion.library import ModelLibrary
 from diffusion.loaded import LoadedClip, LoadedUnet, LoadedVae
+from diffusion.patches.apply import own_bytes
+from diffusion.patches.lora import Part, check_fit
+from diffusion.patches.lora_file import LoraFile, read_lora
+from diffusion.patches.patching import clip_part, patched_clip, patched_unet, unet_part
 from diffusion.preview import latent_rgb
 from diffusion.sampling.discrete import DiscreteSchedule
 from diffusion.text.tokenizer import ClipTokenizer
 from diffusion.values import ClipRef, FileRef, ModelRef, VaeRef
 
-Loaded = LoadedUnet | LoadedClip | LoadedVae
-L = TypeVar("L", LoadedUnet, LoadedClip, LoadedVae)
+Loaded = LoadedUnet | LoadedClip | LoadedVae | LoraFile
+L = TypeVar("L", LoadedUnet, LoadedClip, LoadedVae, LoraFile)
 
 
 @dataclass(slots=True)
 class LoadCounts:
-    """How often each kind of component was read from its file."""
+    """How often each kind of component was read from its file, and weights were patched."""
 
     unet: int = 0
     clip: int = 0
     vae: int = 0
+    lora: int = 0
+    patched: int = 0
 
 
 @dataclass(slots=True)
 class _Slot:
     component: Loaded
-    size: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.size = self.component.bytes
+    size: int
 
 
 class Residency:
@@ -78,6 +81,8 @@ class Residency:
 
     def unet(self, ref: ModelRef) -> LoadedUnet:
         """The U-Net of a reference. Raises MissingComponent when the file has none."""
+        if ref.patches:
+            return self._patched_unet(ref)
 
         def load() -> LoadedUnet:
             self.loads.unet += 1
@@ -104,6 +109,8 @@ class Residency:
     def clip(self, ref: ClipRef) -> LoadedClip:
         """The text encoder of a reference. References that differ only in `stop_at_layer` share its weights."""
         file_ref = ref.files[0]
+        if ref.patches:
+            return replace(self._patched_clip(replace(ref, stop_at_layer=None)), stop_at_layer=ref.stop_at_layer)
 
         def load() -> LoadedClip:
             self.loads.clip += 1
@@ -131,6 +138,49 @@ class Residency:
 
         return self._get(ref, load, LoadedVae)
 
+    def lora(self, file: FileRef) -> LoraFile:
+        """The adapters of a LoRA file."""
+
+        def load() -> LoraFile:
+            self.loads.lora += 1
+            return read_lora(file, self.device)
+
+        return self._get(file, load, LoraFile)
+
+    def check_lora(self, file: FileRef, model: ModelRef | None, clip: ClipRef | None) -> None:
+        """Raise WrongLora unless a LoRA belongs to these models. Nothing of them but their headers is read."""
+        parts: list[Part] = []
+        family = ""
+        if clip is not None:
+            found = self.describe(clip.files[0], clip.config)
+            if found.clip is not None:
+                parts, family = [clip_part(clip_skeleton(found.clip))], found.family
+        if model is not None:
+            found = self.describe(model.file, model.config)
+            if found.unet is not None:
+                parts, family = [unet_part(unet_skeleton(found.unet), found.unet), *parts], found.family
+        check_fit(self.lora(file), family, parts)
+
+    def _patched_unet(self, ref: ModelRef) -> LoadedUnet:
+        base = self.unet(replace(ref, patches=()))
+
+        def load() -> LoadedUnet:
+            self.loads.patched += 1
+            family = self.describe(ref.file, ref.config).family
+            return replace(base, module=patched_unet(base, ref.patches, family, self))
+
+        return self._get(ref, load, LoadedUnet, size=lambda made: own_bytes(made.module, base.module))
+
+    def _patched_clip(self, ref: ClipRef) -> LoadedClip:
+        base = self.clip(replace(ref, patches=()))
+
+        def load() -> LoadedClip:
+            self.loads.patched += 1
+            family = self.describe(ref.files[0], ref.config).family
+            return replace(base, module=patched_clip(base, ref.patches, family, self))
+
+        return self._get(ref, load, LoadedClip, size=lambda made: own_bytes(made.module, base.module))
+
     def describe(self, file: FileRef, config: FileRef | None) -> Architecture:
         """What a file holds, from its header alone."""
         with _open(file) as opened:
@@ -141,7 +191,8 @@ class Residency:
         self._slots.clear()
         self._collect()
 
-    def _get(self, key: object, load: Callable[[], L], kind: type[L]) -> L:
+    def _get(self, key: object, load: Callable[[], L], kind: type[L], *, size: Callable[[L], int] | None = None) -> L:
+        """What is kept under a key, or else loaded. `size` counts the bytes of what shares weights with another."""
         slot = self._slots.get(key)
         if slot is None:
             try:
@@ -149,7 +200,7 @@ class Residency:
             except torch.OutOfMemoryError:
                 self.free()
                 component = load()
-            slot = self._slots[key] = _Slot(component)
+            slot = self._slots[key] = _Slot(component, component.bytes if size is None else size(component))
         self._slots.move_to_end(key)
         self._shrink()
         component = slot.component

@@ -12,7 +12,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from torch import Tensor
+
+    Sigmas: TypeAlias = Tensor
+else:
+
+    class Sigmas:
+        """Noise levels that a run visits, float32 `[N]`: a tensor."""
+
+        type_id: ClassVar[str] = "SIGMAS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +63,69 @@ class ClipRef:
 
 @dataclass(frozen=True, slots=True)
 class VaeRef:
-    """An image autoencoder."""
+    """An image autoencoder. A tiny one may come as two files, of which `file` decodes and `encoder` encodes."""
 
     type_id: ClassVar[str] = "VAE"
 
     file: FileRef
     config: FileRef | None = None
+    encoder: FileRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoraPatch:
+    """A patch: the low-rank changes in a file, times `strength` (any sign)."""
+
+    file: FileRef
+    strength: float
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How much of two models goes into the weights whose names in the single file begin with `prefix`."""
+
+    prefix: str
+    own: float
+    other: float
+
+
+@dataclass(frozen=True, slots=True)
+class MergePatch:
+    """A patch: the model's weights times `own` plus another model's times `other`. Of the shares whose prefix fits, the
+    longest counts; a weight that none fits stays as it is."""
+
+    other: ModelRef | ClipRef
+    shares: tuple[Share, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ControlNetRef:
+    """A network that guides a denoiser by a picture."""
+
+    type_id: ClassVar[str] = "CONTROL_NET"
+
+    file: FileRef
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ControlUse:
+    """One use of a control network, on a prompt's option `control`: the picture float32 [B, H, W, C] it follows, how
+    strongly, and for which part of the sampling (0 to 1)."""
+
+    net: ControlNetRef
+    hint: Tensor
+    strength: float = 1.0
+    start_percent: float = 0.0
+    end_percent: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class UpscaleModelRef:
+    """A network that enlarges pictures."""
+
+    type_id: ClassVar[str] = "UPSCALE_MODEL"
+
+    file: FileRef
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,3 +158,67 @@ class Latent:
     samples: Tensor
     noise_mask: Tensor | None = None
     batch_index: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SamplerRef:
+    """A sampler by the name that `sampling.custom` knows, with its settings where they differ from the defaults."""
+
+    type_id: ClassVar[str] = "SAMPLER"
+
+    name: str
+    options: tuple[tuple[str, float | int | str | bool], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NoiseRef:
+    """The noise that a run starts from: drawn from `seed`, or none when `drawn` is False, or `given` `[B,C,h,w]`.
+    `seed` is also that of noise which a sampler adds on the way."""
+
+    type_id: ClassVar[str] = "NOISE"
+
+    seed: int = 0
+    drawn: bool = True
+    given: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CfgRule:
+    """Classifier-free guidance with scale `cfg`; without a `negative` the positive prediction stands alone."""
+
+    positive: Conditioning
+    negative: Conditioning | None = None
+    cfg: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DualCfgRule:
+    """Guidance by two prompts: away from `negative` towards `cond2`, and from there towards `cond1`."""
+
+    cond1: Conditioning
+    cond2: Conditioning
+    negative: Conditioning
+    cfg_conds: float
+    cfg_cond2_negative: float
+    nested: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PerpNegRule:
+    """Perp-Neg: only the part of the negative that is perpendicular to the positive is taken away."""
+
+    positive: Conditioning
+    negative: Conditioning
+    empty: Conditioning
+    cfg: float
+    neg_scale: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GuiderRef:
+    """A model and the rule by which prompts guide it."""
+
+    type_id: ClassVar[str] = "GUIDER"
+
+    model: ModelRef
+    rule: CfgRule | DualCfgRule | PerpNegRule

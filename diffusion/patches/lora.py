@@ -1,0 +1,98 @@
+"""Fits a LoRA file to a model: which of its adapters change which weights, and whether it belongs there at all."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from diffusion.errors import DiffusionError
+from diffusion.patches.adapters import Adapter
+from diffusion.patches.apply import Change
+from diffusion.patches.lora_file import LoraFile
+from diffusion.patches.targets import Targets
+
+log = logging.getLogger("latentgraph.lora")
+
+Shapes = Mapping[str, torch.Size]
+
+
+class WrongLora(DiffusionError):
+    """A LoRA that was made for another kind of model."""
+
+    default_code = "wrong_lora"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """A component that a LoRA can change: the names by which files call its layers, and its parameters' shapes."""
+
+    title: str
+    targets: Targets
+    shapes: Shapes
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How a file fits one component: adapters by parameter, and the names of those whose shapes differ."""
+
+    adapters: Mapping[str, Adapter]
+    misfits: tuple[str, ...]
+    names: frozenset[str]
+
+    def changes(self, strength: float) -> dict[str, tuple[Change, ...]]:
+        """For each parameter, the change that this file makes at a strength."""
+        return {name: (partial(_apply, adapter, strength),) for name, adapter in self.adapters.items()}
+
+
+def fit(lora: LoraFile, part: Part) -> Fit:
+    """Find the parameters of a component that a file changes."""
+    adapters: dict[str, Adapter] = {}
+    misfits: list[str] = []
+    names: set[str] = set()
+    for kind, found in (("weight", lora.weights), ("bias", lora.biases)):
+        for name, adapter in found.items():
+            layer = part.targets.get(name)
+            shape = part.shapes.get(f"{layer}.{kind}")
+            if layer is None or shape is None:
+                continue
+            names.add(name)
+            if adapter.fits(shape):
+                adapters[f"{layer}.{kind}"] = adapter
+            else:
+                misfits.append(name)
+    return Fit(adapters, tuple(misfits), frozenset(names))
+
+
+def check_fit(lora: LoraFile, family: str, parts: Sequence[Part]) -> None:
+    """Refuse a LoRA that was made for another family than that of the components it is to change.
+
+    Raises WrongLora, naming both families and how many keys matched: when none does, or when one matches by name and
+    not by shape. Keys that no component has are noted in the log.
+    """
+    fits = [fit(lora, part) for part in parts]
+    total = len(lora.weights) + len(lora.biases)
+    matched = sum(len(each.adapters) for each in fits)
+    misfits = [name for each in fits for name in each.misfits]
+    titles = " and ".join(part.title for part in parts)
+    if misfits or not matched:
+        raise WrongLora(
+            f"{lora.file.name} was made for {lora.family}, and this model is {family}: {matched} of its {total} keys "
+            f"match the model's {titles}" + (f", and {len(misfits)} differ in shape" if misfits else "") + ".",
+            hint="Choose a LoRA of the model's family, or a model of the LoRA's.",
+            input="lora_name",
+        )
+    unknown = total - len(frozenset[str]().union(*(each.names for each in fits)))
+    if unknown or lora.unread:
+        log.warning(
+            "%s: %d of %d keys change the %s; %d tensors are of a kind that is not known",
+            lora.file.name, matched, total, titles, len(lora.unread),
+        )  # fmt: skip
+
+
+def _apply(adapter: Adapter, strength: float, weight: Tensor) -> Tensor:
+    return adapter.apply(weight, strength)

@@ -1,0 +1,82 @@
+"""Which weight of a model a name in a LoRA file means.
+
+Every trainer has a spelling of its own. kohya's scripts and LyCORIS write dots as underscores after `lora_unet_` or
+`lora_te_`; diffusers and PEFT prefix the path of the module; ComfyUI keeps the names of the original single file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+Targets = Mapping[str, str]
+"""From a name in a LoRA file to the path of a layer, such as `mid_block.attentions.0.proj_in`."""
+
+_UNET_PATHS = ("", "unet.", "base_model.model.", "unet.base_model.model.", "base_model.model.unet.")
+
+
+def unet_targets(parameters: Iterable[str], original: Mapping[str, str]) -> dict[str, str]:
+    """For a U-Net: `parameters` are its parameters' names, `original` their names in the single file."""
+    found: dict[str, str] = {}
+    for layer, source in _layers(parameters, original):
+        place = source.removeprefix("model.diffusion_model.")
+        spellings = [
+            *(f"{prefix}{layer}" for prefix in _UNET_PATHS),
+            *(f"{prefix}{_processor(layer)}" for prefix in ("", "unet.")),
+            *(f"{prefix}{_flat(layer)}" for prefix in ("lora_unet_", "lycoris_", "lycoris_unet_")),
+            *(f"{prefix}{_flat(place)}" for prefix in ("lora_unet_", "lycoris_")),
+            f"diffusion_model.{place}",
+            f"model.diffusion_model.{place}",
+        ]
+        for name in spellings:
+            found.setdefault(name, layer)
+    return found
+
+
+def text_targets(parameters: Iterable[str], prefixes: Sequence[str]) -> dict[str, str]:
+    """For a CLIP text encoder. `prefixes` are those of its layers in LoRA files: `lora_te_` and the like, written with
+    underscores, or paths that end in a dot."""
+    found: dict[str, str] = {}
+    for layer, _ in _layers(parameters, {}):
+        path = f"text_model.{layer.removeprefix('text_model.')}"
+        for prefix in prefixes:
+            found.setdefault(prefix + (path if prefix.endswith(".") else _flat(path)), layer)
+    return found
+
+
+SD1_TEXT = (
+    "lora_te_",
+    "lora_te1_",
+    "lycoris_te_",
+    "text_encoder.",
+    "text_encoder.base_model.model.",
+    "base_model.model.text_encoder.",
+    "base_model.model.",
+    "cond_stage_model.transformer.",
+    "clip_l.transformer.",
+    "text_encoders.clip_l.transformer.",
+)
+"""How the only text encoder of a model is called, or CLIP-L where there are two."""
+
+SECOND_TEXT = (
+    "lora_te2_",
+    "text_encoder_2.",
+    "text_encoder_2.base_model.model.",
+    "clip_g.transformer.",
+    "text_encoders.clip_g.transformer.",
+)
+"""How the larger of two text encoders is called."""
+
+
+def _layers(parameters: Iterable[str], original: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+    for name in parameters:
+        if name.endswith(".weight"):
+            yield name.removesuffix(".weight"), original.get(name, name).removesuffix(".weight")
+
+
+def _flat(path: str) -> str:
+    return path.replace(".", "_")
+
+
+def _processor(layer: str) -> str:
+    """The path that older versions of diffusers gave an attention's projections."""
+    return layer.replace(".to_out.0", ".to_out").replace(".to_", ".processor.to_")

@@ -1,0 +1,179 @@
+"""LoRA files of every spelling on the reduced checkpoint: what changes, what is kept, and what is refused."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from diffusion.errors import CorruptFile, DiffusionError, UnsupportedArchitecture
+from diffusion.library import ModelLibrary
+from diffusion.patches.lora import WrongLora
+from diffusion.residency import Residency
+from diffusion.values import ClipRef, FileRef, LoraPatch, ModelRef
+from tests.diffusion import tiny
+from tests.diffusion.patches import lora_files
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    tiny.write(folder / "checkpoints" / "tiny.safetensors")
+    for style in lora_files.STYLES:
+        lora_files.write(folder, f"{style}.safetensors", lora_files.tensors(style))
+    return folder
+
+
+@pytest.fixture
+def residency(models: Path) -> Residency:
+    return Residency(ModelLibrary(models), "cpu", "fp32")
+
+
+def checkpoint(residency: Residency) -> FileRef:
+    return residency.library.resolve("checkpoints", "tiny.safetensors")
+
+
+def lora(residency: Residency, name: str) -> FileRef:
+    return residency.library.resolve("loras", name)
+
+
+def unet_weights(residency: Residency, *patches: LoraPatch) -> dict[str, Tensor]:
+    return dict(residency.unet(ModelRef(checkpoint(residency), patches=patches)).module.named_parameters())
+
+
+def text_weights(residency: Residency, *patches: LoraPatch) -> list[Tensor]:
+    return list(residency.clip(ClipRef((checkpoint(residency),), patches=patches)).module.parameters())
+
+
+@pytest.mark.parametrize("style", lora_files.STYLES)
+def test_every_spelling_changes_the_same_weights(residency: Residency, style: str):
+    patch = LoraPatch(lora(residency, f"{style}.safetensors"), 0.5)
+    before, after = unet_weights(residency), unet_weights(residency, patch)
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {f"{layer}.weight" for layer in lora_files.UNET_LAYERS}
+    for layer, (up, down) in lora_files.factors(text=False).items():
+        weight = before[f"{layer}.weight"]
+        delta = (up.flatten(1) @ down.flatten(1)).reshape(weight.shape)
+        assert torch.allclose(after[f"{layer}.weight"], weight + 0.5 * delta, atol=1e-6)
+    unlike = [
+        not torch.equal(a, b) for a, b in zip(text_weights(residency), text_weights(residency, patch), strict=True)
+    ]
+    assert sum(unlike) == 1
+
+
+def test_only_the_patching_is_done_again_for_another_strength(residency: Residency):
+    file = lora(residency, "kohya.safetensors")
+    for strength in (0.2, 0.9, 0.2):
+        unet_weights(residency, LoraPatch(file, strength))
+    counts = residency.loads
+    assert (counts.unet, counts.lora, counts.patched) == (1, 1, 2)
+    unet_weights(residency)
+    assert counts.unet == 1
+
+
+def test_a_patched_model_shares_the_weights_that_stay(residency: Residency):
+    patch = LoraPatch(lora(residency, "kohya.safetensors"), 1.0)
+    before, after = unet_weights(residency), unet_weights(residency, patch)
+    assert before["conv_in.weight"] is after["conv_in.weight"]
+    base = residency.unet(ModelRef(checkpoint(residency))).bytes
+    assert residency.resident_bytes < base * 1.5
+
+
+def test_loras_add_up_in_any_order(residency: Residency):
+    first = LoraPatch(lora(residency, "kohya.safetensors"), 0.5)
+    second = LoraPatch(lora(residency, "peft.safetensors"), -0.5)
+    name = "mid_block.resnets.0.conv1.weight"
+    assert torch.allclose(unet_weights(residency, first, second)[name], unet_weights(residency)[name], atol=1e-6)
+    assert residency.loads.lora == 2
+
+
+def test_a_lora_belongs_to_the_models_it_names(residency: Residency):
+    ref = ModelRef(checkpoint(residency)), ClipRef((checkpoint(residency),))
+    residency.check_lora(lora(residency, "kohya.safetensors"), *ref)
+    assert (residency.loads.unet, residency.loads.clip) == (0, 0)
+
+
+def test_a_lora_of_another_family_is_refused_with_both_names(residency: Residency, models: Path):
+    content = {
+        "lora_unet_input_blocks_1_1_transformer_blocks_0_attn2_to_k.lora_up.weight": torch.zeros(32, 2),
+        "lora_unet_input_blocks_1_1_transformer_blocks_0_attn2_to_k.lora_down.weight": torch.zeros(2, 2048),
+        "lora_unet_middle_block_1_proj_in.lora_up.weight": torch.zeros(64, 2, 1, 1),
+        "lora_unet_middle_block_1_proj_in.lora_down.weight": torch.zeros(2, 64, 1, 1),
+    }
+    lora_files.write(models, "xl.safetensors", content)
+    file = lora(residency, "xl.safetensors")
+    with pytest.raises(WrongLora) as caught:
+        residency.check_lora(file, ModelRef(checkpoint(residency)), None)
+    assert "Stable Diffusion XL, and this model is Stable Diffusion 1: 1 of its 2 keys match" in str(caught.value)
+    assert caught.value.input == "lora_name"
+    with pytest.raises(WrongLora):
+        unet_weights(residency, LoraPatch(file, 1.0))
+
+
+def test_a_lora_without_a_key_of_the_model_is_refused(residency: Residency, models: Path):
+    content = {"lora_unet_double_blocks_0_img_mod.lora_up.weight": torch.zeros(8, 2)}
+    content["lora_unet_double_blocks_0_img_mod.lora_down.weight"] = torch.zeros(2, 8)
+    lora_files.write(models, "flux.safetensors", content)
+    with pytest.raises(WrongLora, match=r"made for FLUX.*0 of its 1 keys"):
+        residency.check_lora(lora(residency, "flux.safetensors"), ModelRef(checkpoint(residency)), None)
+
+
+def test_a_lora_for_the_text_alone_does_not_fit_a_unet(residency: Residency, models: Path):
+    kept = {key: value for key, value in lora_files.tensors("kohya").items() if key.startswith("lora_te")}
+    lora_files.write(models, "text.safetensors", kept)
+    file = lora(residency, "text.safetensors")
+    residency.check_lora(file, ModelRef(checkpoint(residency)), ClipRef((checkpoint(residency),)))
+    with pytest.raises(WrongLora, match="0 of its 1 keys match the model's U-Net"):
+        residency.check_lora(file, ModelRef(checkpoint(residency)), None)
+
+
+def test_keys_that_no_model_has_are_noted(residency: Residency, models: Path, caplog: pytest.LogCaptureFixture):
+    content = lora_files.tensors("kohya", text=False)
+    content["lora_unet_nowhere.lora_up.weight"] = torch.zeros(2, 2)
+    content["lora_unet_nowhere.lora_down.weight"] = torch.zeros(2, 2)
+    content["lora_unet_nowhere.oft_blocks"] = torch.zeros(2, 2)
+    lora_files.write(models, "more.safetensors", content)
+    with caplog.at_level(logging.WARNING, "latentgraph.lora"):
+        residency.check_lora(lora(residency, "more.safetensors"), ModelRef(checkpoint(residency)), None)
+    assert "4 of 5 keys" in caplog.text
+    assert "1 tensors" in caplog.text
+
+
+def test_half_an_adapter_is_a_damaged_file(residency: Residency, models: Path):
+    content = lora_files.tensors("kohya")
+    del content["lora_unet_mid_block_attentions_0_proj_in.lora_down.weight"]
+    lora_files.write(models, "half.safetensors", content)
+    with pytest.raises(CorruptFile, match="mid_block_attentions_0_proj_in"):
+        residency.lora(lora(residency, "half.safetensors"))
+
+
+def test_a_checkpoint_is_no_lora(residency: Residency, models: Path):
+    tiny.write(models / "loras" / "model.safetensors")
+    with pytest.raises(UnsupportedArchitecture, match="is no LoRA"):
+        residency.lora(lora(residency, "model.safetensors"))
+
+
+def test_a_patch_of_another_kind_is_no_patch(residency: Residency):
+    with pytest.raises(TypeError):
+        residency.unet(ModelRef(checkpoint(residency), patches=("what",)))
+
+
+def test_a_bias_and_a_norm_may_change_too(residency: Residency, models: Path):
+    content = {
+        "lora_unet_mid_block_resnets_0_norm1.w_norm": torch.ones(64),
+        "lora_unet_mid_block_resnets_0_norm1.b_norm": torch.full((64,), 2.0),
+        "lora_unet_mid_block_resnets_0_conv1.diff_b": torch.full((64,), 3.0),
+    }
+    lora_files.write(models, "full.safetensors", content)
+    before = unet_weights(residency)
+    after = unet_weights(residency, LoraPatch(lora(residency, "full.safetensors"), 0.5))
+    for name, change in (("norm1.weight", 0.5), ("norm1.bias", 1.0), ("conv1.bias", 1.5)):
+        assert torch.allclose(after[f"mid_block.resnets.0.{name}"], before[f"mid_block.resnets.0.{name}"] + change)
+
+
+def test_the_error_is_one_a_person_can_mend(residency: Residency):
+    with pytest.raises(DiffusionError, match="There is no file 'kohia"):
+        lora(residency, "kohia.safetensors")
