@@ -10,6 +10,7 @@ from aiohttp import web
 from api.errors import ApiError
 from api.files import PICTURES
 from api.services import Services, services
+from nodes.sdk.types import WIDENING
 
 
 def routes() -> list[web.RouteDef]:
@@ -41,7 +42,7 @@ async def list_nodes(request: web.Request) -> web.Response:
                         listed[kind] = _file_names(context, kind)
                     each["choices"] = listed[kind]
         reports = [{"name": pack.name, "ok": pack.ok, "error": pack.error} for pack in context.jobs.packs]
-        return {"nodes": nodes, "packs": reports}
+        return {"nodes": nodes, "packs": reports, "widening": {each: list(wider) for each, wider in WIDENING.items()}}
 
     return web.json_response(await asyncio.to_thread(read))
 

@@ -18,7 +18,6 @@ from nodes.sdk.types import connects
 EDITOR_ONLY_INPUTS = frozenset({"upload", "control_after_generate"})
 """Entries that ComfyUI's editor leaves among the inputs of API prompts; no node ever receives them."""
 LISTED_CYCLE = 12
-TEXT_TYPES = ("STRING", "COMBO")
 
 
 class BoundNode(NamedTuple):
@@ -213,8 +212,6 @@ class _Check:
             return False
         given = offered[link.output].type
         if given != declared.type and not connects(given, declared.type):
-            if given in TEXT_TYPES and declared.type in TEXT_TYPES:
-                return True
             message = (
                 f"{name!r} of node {_called(node)} takes {declared.type}, and is linked to an output of type {given} "
                 f"of node {_called(source)}; link an output of type {declared.type}."

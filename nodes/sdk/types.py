@@ -7,6 +7,8 @@ importing a pack must not import torch.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -46,8 +48,12 @@ def socket_type(annotation: object) -> str | None:
     return type_id if isinstance(type_id, str) and type_id else None
 
 
+WIDENING: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"INT": ("FLOAT",), "STRING": ("COMBO",), "COMBO": ("STRING",)}
+)
+"""An output of a key's type may also feed an input of the types listed. The editor gets this table from the server."""
+
+
 def connects(output_type: str, input_type: str) -> bool:
-    """Whether an output of one type may feed an input of another: equal, `*` on either side, or INT into FLOAT."""
-    if output_type == input_type or "*" in (output_type, input_type):
-        return True
-    return (output_type, input_type) == ("INT", "FLOAT")
+    """Whether an output of one type may feed an input of another: equal, `*` on either side, or as WIDENING says."""
+    return output_type == input_type or "*" in (output_type, input_type) or input_type in WIDENING.get(output_type, ())

@@ -28,7 +28,7 @@ from nodes.sdk import (
     definition_of,
     node,
 )
-from nodes.sdk.types import connects
+from nodes.sdk.types import WIDENING, connects
 
 
 class Model:
@@ -184,11 +184,12 @@ def test_two_nodes_may_not_share_a_name():
 
 @given(st.text(min_size=1), st.text(min_size=1))
 def test_only_equal_types_connect_but_for_any_and_whole_numbers(left: str, right: str):
-    expected = left == right or "*" in (left, right) or (left, right) == ("INT", "FLOAT")
+    expected = left == right or "*" in (left, right) or right in WIDENING.get(left, ())
     assert connects(left, right) == expected
 
 
 def test_a_whole_number_feeds_a_fraction_but_not_the_reverse():
+    assert connects("COMBO", "STRING")
     assert connects("INT", "FLOAT")
     assert not connects("FLOAT", "INT")
     assert connects("*", "MODEL")

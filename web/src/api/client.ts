@@ -1,6 +1,6 @@
 // The REST API as typed functions. Every refusal becomes an ApiError that carries the server's own sentence.
 
-import { type NodeSpec, readNodeSpec } from '../core/catalogue.ts';
+import { type NodeSpec, readNodeSpec, readWidening, type Widening } from '../core/catalogue.ts';
 import { isObject, type JsonObject, type JsonValue, parseJson, stringifyJson } from '../core/json.ts';
 import type { Problem } from '../core/problems.ts';
 import type { JobError, JobState, OutputFile } from '../core/run.ts';
@@ -151,10 +151,14 @@ export async function cancelJob(id: string): Promise<void> {
   await request('DELETE', `/jobs/${encodeURIComponent(id)}`);
 }
 
-export async function getNodes(): Promise<{ specs: NodeSpec[]; packs: PackReport[] }> {
+export async function getNodes(): Promise<{ specs: NodeSpec[]; widening: Widening; packs: PackReport[] }> {
   const value = await request('GET', '/nodes');
   const nodes = Array.isArray(value['nodes']) ? value['nodes'].filter(isObject) : [];
-  return { specs: nodes.map(readNodeSpec), packs: reply<PackReport[]>(value['packs'] ?? []) };
+  return {
+    specs: nodes.map(readNodeSpec),
+    widening: readWidening(value['widening']),
+    packs: reply<PackReport[]>(value['packs'] ?? []),
+  };
 }
 
 export async function listTemplates(): Promise<Template[]> {

@@ -21,7 +21,8 @@ export function addFromCatalogue(
   loose: LooseEnd | null,
   into?: { node: string; input: string; type: string },
 ): string | null {
-  const spec = findSpec(catalogueNow(), classType);
+  const catalogue = catalogueNow();
+  const spec = findSpec(catalogue, classType);
   if (!spec) return null;
   let id: string | null = null;
   const [x, y] = at;
@@ -30,11 +31,11 @@ export function addFromCatalogue(
   useGraph.getState().edit((doc) => {
     const added = addNode(doc, spec, [left, y - HEADER_MIDDLE]);
     id = added.id;
-    const port = loose && fittingPort(spec, loose);
+    const port = loose && fittingPort(spec, loose, catalogue.widening);
     const ends = loose && port && joined(loose, added.id, port);
     const fed = ends ? connect(added.doc, ends) : added.doc;
     const next: LooseEnd | null = into ? { ...into, side: 'input' } : null;
-    const onward = next && fittingPort(spec, next);
+    const onward = next && fittingPort(spec, next, catalogue.widening);
     const feeds = next && onward && joined(next, added.id, onward);
     return feeds ? connect(fed, feeds) : fed;
   });

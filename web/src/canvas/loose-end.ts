@@ -41,10 +41,12 @@ function link(loose: LooseEnd, node: string, port: Port | null): boolean {
 /** Connects a loose end to whichever port of an existing node fits best, a free one first. */
 export function connectToNode(loose: LooseEnd, node: string): boolean {
   const target = useGraph.getState().doc.nodes[node];
-  const spec = findSpec(catalogueNow(), target?.classType ?? '');
+  const catalogue = catalogueNow();
+  const spec = findSpec(catalogue, target?.classType ?? '');
   if (!spec || !target) return false;
+  const { widening } = catalogue;
   const free = { ...spec, inputs: spec.inputs.filter((input) => !target.links[input.name]) };
-  return link(loose, node, fittingPort(free, loose) ?? fittingPort(spec, loose));
+  return link(loose, node, fittingPort(free, loose, widening) ?? fittingPort(spec, loose, widening));
 }
 
 /** Connects a loose end to the port of the row it was dropped on. */

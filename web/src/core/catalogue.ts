@@ -47,12 +47,16 @@ export interface NodeSpec {
   pack: string;
 }
 
+/** An output of a key's type may feed an input of any type listed under it. */
+export type Widening = Readonly<Record<string, readonly string[]>>;
+
 export interface Catalogue {
   readonly specs: ReadonlyMap<string, NodeSpec>;
   readonly aliases: ReadonlyMap<string, string>;
+  readonly widening: Widening;
 }
 
-export const EMPTY_CATALOGUE: Catalogue = { specs: new Map(), aliases: new Map() };
+export const EMPTY_CATALOGUE: Catalogue = { specs: new Map(), aliases: new Map(), widening: {} };
 
 const WIDGETS: ReadonlySet<string> = new Set<Widget>([
   'number',
@@ -112,10 +116,15 @@ export function readNodeSpec(raw: JsonObject): NodeSpec {
   };
 }
 
-export function buildCatalogue(specs: NodeSpec[]): Catalogue {
+export function readWidening(raw: JsonValue | undefined): Widening {
+  const entries = raw !== undefined && isObject(raw) ? Object.entries(raw) : [];
+  return Object.fromEntries(entries.map(([type, wider]) => [type, list(wider).map(String)]));
+}
+
+export function buildCatalogue(specs: NodeSpec[], widening: Widening): Catalogue {
   const byId = new Map(specs.map((spec) => [spec.id, spec]));
   const aliases = new Map(specs.flatMap((spec) => spec.aliases.map((alias) => [alias, spec.id] as const)));
-  return { specs: byId, aliases };
+  return { specs: byId, aliases, widening };
 }
 
 /** The spec of a class type, through its aliases; undefined when the server has no such node. */

@@ -76,7 +76,7 @@ const SPECS: JsonObject[] = [
 ];
 
 export const specs: NodeSpec[] = SPECS.map(readNodeSpec);
-export const catalogue: Catalogue = buildCatalogue(specs);
+export const catalogue: Catalogue = buildCatalogue(specs, { INT: ['FLOAT'] });
 
 /** Loader → sampler → decode → scale → save, and a whole number beside them. */
 export function sampleDocument(): GraphDocument {

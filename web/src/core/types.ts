@@ -1,17 +1,11 @@
-// Which outputs fit which inputs, and in words why one does not. The rule itself is small: equal type ids, "*" for
-// anything, and whole numbers where fractions are wanted. The server checks again with the same rule.
+// Which outputs fit which inputs, and in words why one does not. Types fit when they are equal or "*"; which others do
+// as well is the server's to say, in the table that comes with the catalogue.
 
-import { type Catalogue, findInput, findSpec, type NodeSpec } from './catalogue.ts';
+import { type Catalogue, findInput, findSpec, type NodeSpec, type Widening } from './catalogue.ts';
 import type { GraphDocument } from './document.ts';
 
-/** Types that widen: an output of the key may feed an input of any listed type. */
-const WIDENING: Readonly<Record<string, readonly string[]>> = { INT: ['FLOAT'] };
-
-/** `to` may list several types, separated by commas. */
-export function fits(from: string, to: string): boolean {
-  if (from === '*' || to === '*') return true;
-  const wanted = to.split(',');
-  return wanted.includes(from) || (WIDENING[from] ?? []).some((type) => wanted.includes(type));
+export function fits(from: string, to: string, widening: Widening): boolean {
+  return from === to || from === '*' || to === '*' || (widening[from] ?? []).includes(to);
 }
 
 export interface Endpoints {
@@ -45,7 +39,7 @@ export function refusal(doc: GraphDocument, catalogue: Catalogue, ends: Endpoint
   const targetSpec = findSpec(catalogue, target.classType);
   const output = sourceSpec?.outputs[ends.output];
   const input = findInput(targetSpec, ends.input);
-  if (output && input && !fits(output.type, input.type))
+  if (output && input && !fits(output.type, input.type, catalogue.widening))
     return {
       reason: 'type',
       target: target.title ?? targetSpec?.title ?? target.classType,
@@ -83,9 +77,13 @@ export type LooseEnd =
   | { side: 'input'; node: string; input: string; type: string };
 
 /** The port of `spec` that a loose end would be plugged into: the exact type first, a widening or "*" port after. */
-export function fittingPort(spec: NodeSpec, loose: LooseEnd): { input: string } | { output: number } | null {
+export function fittingPort(
+  spec: NodeSpec,
+  loose: LooseEnd,
+  widening: Widening,
+): { input: string } | { output: number } | null {
   if (loose.side === 'output') {
-    const open = spec.inputs.filter((input) => input.socket && fits(loose.type, input.type));
+    const open = spec.inputs.filter((input) => input.socket && fits(loose.type, input.type, widening));
     const best =
       open.find((input) => input.type === loose.type && input.widget === null) ??
       open.find((input) => input.type === loose.type) ??
@@ -93,6 +91,7 @@ export function fittingPort(spec: NodeSpec, loose: LooseEnd): { input: string } 
     return best ? { input: best.name } : null;
   }
   const exact = spec.outputs.findIndex((output) => output.type === loose.type);
-  const index = exact >= 0 ? exact : spec.outputs.findIndex((output) => fits(output.type, loose.type));
+  const index =
+    exact >= 0 ? exact : spec.outputs.findIndex((output) => fits(output.type, loose.type, widening));
   return index >= 0 ? { output: index } : null;
 }

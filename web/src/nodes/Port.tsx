@@ -4,6 +4,7 @@ import { Handle, Position } from '@xyflow/react';
 import { memo } from 'react';
 import { fits } from '../core/types.ts';
 import { t, typeName } from '../i18n/index.ts';
+import { catalogueNow } from '../state/catalogue.ts';
 import { useConnecting } from '../state/connecting.ts';
 import { inputHandle, outputHandle } from '../state/flow.ts';
 import { cx } from '../ui/cx.ts';
@@ -26,7 +27,8 @@ function usePortState({ node, side, type }: PortProps): string {
     if (!end) return '';
     if (end.node === node) return end.side === side ? '' : 'unfit';
     if (end.side === side) return 'unfit';
-    const fit = side === 'input' ? fits(end.type, type) : fits(type, end.type);
+    const { widening } = catalogueNow();
+    const fit = side === 'input' ? fits(end.type, type, widening) : fits(type, end.type, widening);
     return fit ? 'fit' : 'unfit';
   });
 }

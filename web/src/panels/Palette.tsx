@@ -24,8 +24,9 @@ export function Palette() {
 }
 
 function candidates(catalogue: Catalogue, { loose, into }: PaletteRequest): NodeSpec[] {
-  const fitsInto = (spec: NodeSpec) => !into || fittingPort(spec, { ...into, side: 'input' }) !== null;
-  const fitsFrom = (spec: NodeSpec) => !loose || fittingPort(spec, loose) !== null;
+  const fitsInto = (spec: NodeSpec) =>
+    !into || fittingPort(spec, { ...into, side: 'input' }, catalogue.widening) !== null;
+  const fitsFrom = (spec: NodeSpec) => !loose || fittingPort(spec, loose, catalogue.widening) !== null;
   return [...catalogue.specs.values()].filter((spec) => fitsFrom(spec) && fitsInto(spec));
 }
 

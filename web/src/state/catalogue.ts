@@ -31,8 +31,8 @@ export function loadCatalogue(): Promise<void> {
 async function fetchUntilReady(): Promise<void> {
   for (;;) {
     try {
-      const { specs, packs } = await getNodes();
-      useCatalogue.setState({ catalogue: buildCatalogue(specs), packs, ready: true });
+      const { specs, widening, packs } = await getNodes();
+      useCatalogue.setState({ catalogue: buildCatalogue(specs, widening), packs, ready: true });
       return;
     } catch (error) {
       if (!(error instanceof ApiError) || (error.status !== 503 && error.status !== 0)) throw error;
