@@ -79,20 +79,23 @@ def _scaled(latent: Latent, columns: int, rows: int, method: str, crop: str) -> 
         raise BadLatent(f"A latent of the shape {list(samples.shape)} cannot be scaled.", input="samples")
     if crop == "center":
         samples = crop_to_proportions(samples, columns, rows)
+    return Latent(scaled(samples, columns, rows, method).contiguous(), latent.noise_mask, latent.batch_index)
+
+
+def scaled(samples: Tensor, columns: int, rows: int, method: str) -> Tensor:
+    """Float32 `[B,C,h,w]` on any device as `[B,C,rows,columns]`, by one of LATENT_METHODS."""
     if method == "bislerp":
-        scaled = _slerp_along(_slerp_along(samples, -1, columns), -2, rows)
-    elif method in LATENT_METHODS:
-        scaled = interpolate(samples, size=(rows, columns), mode=method)
-    else:
-        raise BadSize(f"There is no method {method!r}.", hint=f"Known: {', '.join(LATENT_METHODS)}.")
-    return Latent(scaled.contiguous(), latent.noise_mask, latent.batch_index)
+        return _slerp_along(_slerp_along(samples, -1, columns), -2, rows)
+    if method in LATENT_METHODS:
+        return interpolate(samples, size=(rows, columns), mode=method)
+    raise BadSize(f"There is no method {method!r}.", hint=f"Known: {', '.join(LATENT_METHODS)}.")
 
 
 def _slerp_along(samples: Tensor, axis: int, size: int) -> Tensor:
     """Resample one axis, turning from each cell's vector of channels to the next along the arc between them
     (Shoemake 1985, "Animating rotation with quaternion curves") while their lengths change linearly."""
     old = samples.shape[axis]
-    place = ((torch.arange(size) + 0.5) * (old / size) - 0.5).clamp(0, old - 1)
+    place = ((torch.arange(size, device=samples.device) + 0.5) * (old / size) - 0.5).clamp(0, old - 1)
     below = place.floor().long()
     above = (below + 1).clamp(max=old - 1)
     shape = [1, 1, 1, 1]

@@ -117,41 +117,83 @@ def dpm_fast(denoise: Denoise, x: Tensor, sigmas: Sequence[float], *, report: Re
     return x
 
 
+class _StepSize:
+    """A PID controller of the step size (Söderlind 2003) on the inverse errors of this and the last two steps taken."""
+
+    def __init__(self, first: float, order: float, gains: tuple[float, float, float], safety: float) -> None:
+        p, i, d = gains
+        self._powers = ((p + i + d) / order, -(p + 2 * d) / order, d / order)
+        self._safety = safety
+        self._inverses: tuple[float, float] | None = None
+        self.size = first
+
+    def accepts(self, error: float) -> bool:
+        """Whether a step with this error may be taken; changes the size for the next try either way."""
+        now = 1 / (error + 1e-8)
+        last, before = self._inverses or (now, now)
+        factor = now ** self._powers[0] * last ** self._powers[1] * before ** self._powers[2]
+        factor = 1 + math.atan(factor - 1)
+        self.size *= factor
+        if factor < self._safety:
+            self._inverses = (last, before)
+            return False
+        self._inverses = (now, last)
+        return True
+
+
 def dpm_adaptive(
     denoise: Denoise,
     x: Tensor,
     sigmas: Sequence[float],
     *,
     report: Report,
+    noise: Noise | None = None,
+    order: int = 3,
     rtol: float = 0.05,
     atol: float = 0.0078,
     first_step: float = 0.05,
+    p: float = 0.0,
+    i: float = 1.0,
+    d: float = 0.0,
     safety: float = 0.81,
+    eta: float = 0.0,
+    s_noise: float = 1.0,
 ) -> Tensor:
-    """DPM-Solver-12's third-order kin (appendix C): steps of order 3 whose size follows the difference to order 2.
-
-    The integral controller multiplies the step by 1 + atan(error^(-1/3) - 1), and a step is taken again, smaller, when
-    that factor is below `safety`. Progress is reported as the part of the way in log sigma.
+    """DPM-Solver-12 and -23 (appendix C): steps of `order` (2 or 3) whose size follows the difference to the order
+    below, by a PID controller with gains `p`, `i`, `d`; a step is taken again, smaller, when the factor for its size is
+    below `safety`. With `eta` the steps go further down and `noise` makes up for it. Progress is reported as the part
+    of the way in log sigma.
     """
     total = len(sigmas) - 1
     start, end = _times(sigmas)
-    now, size, lower = start, first_step, x
+    now, lower = start, x
+    control = _StepSize(first_step, 1.5 if eta else order, (p, i, d), safety)
     while now < end - 1e-5:
-        after = min(end, now + size)
-        step = _Solver(denoise, x, now, after)
-        low = step.second_order(1 / 3)
-        high = step.third_order()
+        after = min(end, now + control.size)
+        target, up = after, 0.0
+        if eta:
+            down, _ = ancestral_step(math.exp(-now), math.exp(-after), eta)
+            target = min(end, -math.log(down)) if down > 0.0 else end
+            up = math.sqrt(max(0.0, math.exp(-2 * after) - math.exp(-2 * target)))
+        step = _Solver(denoise, x, now, target)
+        low, high = (
+            (step.first_order(), step.second_order(1 / 2))
+            if order == 2
+            else (step.second_order(1 / 3), step.third_order())
+        )
         allowed = torch.clamp(rtol * torch.maximum(low.abs(), lower.abs()), min=atol)
         error = float(torch.linalg.vector_norm((low - high) / allowed)) / math.sqrt(x.numel())
         if not math.isfinite(error) or after == now:
             raise DiffusionError(
-                "The model's prediction is not finite, so no step is small enough. Try --precision fp32.",
+                "The model's prediction is not finite, or no step is small enough for the tolerances.",
                 input="model",
                 code="not_finite",
+                hint="Try --precision fp32, or larger tolerances.",
             )
-        factor = 1 + math.atan((1 / (error + 1e-8)) ** (1 / 3) - 1)
-        size *= factor
-        if factor >= safety:
-            x, lower, now = high, low, after
+        if control.accepts(error):
+            x, lower = high, low
+            if up > 0.0 and noise is not None:
+                x = torch.add(x, noise(math.exp(-now), math.exp(-after)), alpha=up * s_noise)
+            now = after
             report(min(total - 1, int(total * (now - start) / (end - start))), math.exp(-now), step.denoised)
     return x

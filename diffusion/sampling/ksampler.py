@@ -1,23 +1,18 @@
-"""One sampling run, from the inputs of a KSampler node to the finished latent."""
+"""Sampling as the KSampler nodes do it: from a sampler, a schedule and steps by name to the finished latent."""
 
 from __future__ import annotations
-
-import math
-from dataclasses import replace
-from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from diffusion.errors import BadLatent, DiffusionError
+from diffusion.errors import DiffusionError
 from diffusion.sampling.discrete import DiscreteSchedule
-from diffusion.sampling.guidance import Guidance
-from diffusion.sampling.mask import MaskedDenoise, fit_mask
-from diffusion.sampling.noise import initial_noise
-from diffusion.sampling.protocols import Check, DenoiserModel, GuidedDenoise, OnStep, Start, StepInfo
+from diffusion.sampling.guiders import guide_by
+from diffusion.sampling.protocols import Check, DenoiserModel, OnStep
+from diffusion.sampling.run import run
 from diffusion.sampling.samplers import Sampler, sampler_named
 from diffusion.sampling.schedules import schedule
-from diffusion.values import Conditioning, Latent
+from diffusion.values import CfgRule, Conditioning, Latent, NoiseRef
 
 MAX_SCHEDULE = 1_000_000
 """The longest schedule that is made to take its end."""
@@ -125,68 +120,7 @@ def sample_sigmas(
     on_step: OnStep | None = None,
     check: Check | None = None,
 ) -> Latent:
-    """Sample a latent along given sigmas: at least two, positive but for the last, no two neighbours the same."""
-    _check_latent(model, latent, seed)
-    levels = _checked_levels(sigmas, sampler)
-    with torch.inference_mode():
-        samples = latent.samples.float()
-        noise = initial_noise(samples.shape, seed, latent.batch_index) if add_noise else torch.zeros_like(samples)
-        original = (samples * model.latent_scale).to(model.device)
-        mask = None
-        if latent.noise_mask is not None:
-            mask = fit_mask(latent.noise_mask, samples.shape).to(model.device)
-        start = Start(original, mask, seed)
-        denoise: GuidedDenoise = Guidance(
-            model, positive, negative, cfg, shape=samples.shape, start=start, check=check
-        )
-        if mask is not None:
-            outside = initial_noise(samples.shape, (seed + 1) % 2**64) if sampler.fresh_mask_noise else noise
-            denoise = MaskedDenoise(denoise, mask, original, outside.to(model.device))
-
-        def report(step: int, sigma: float, denoised: Tensor) -> None:
-            if on_step is not None:
-                on_step(StepInfo(step + 1, len(levels) - 1, sigma, denoised))
-
-        x = torch.add(original, noise.to(model.device), alpha=_noise_amount(model.sampling, levels[0]))
-        x = sampler(denoise, x, levels, seed=seed, levels=model.sampling, report=report)
-    # Outside of inference mode, so that what leaves is an ordinary tensor.
-    return replace(latent, samples=(x / model.latent_scale).to("cpu", torch.float32))
-
-
-def _checked_levels(sigmas: Tensor, sampler: Sampler) -> list[float]:
-    """The sigmas as numbers. A level that repeats the one before is no step and is left out."""
-    given: list[float] = sigmas.tolist()
-    levels = given[:1] + [sigma for before, sigma in pairwise(given) if sigma != before]
-    if len(levels) < 2 or not all(0.0 < sigma < math.inf for sigma in levels[:-1]) or not 0.0 <= levels[-1] < math.inf:
-        raise DiffusionError(
-            "The sigmas must be at least two, and positive but for the last.", input="sigmas", code="bad_sigmas"
-        )
-    if sampler.noise != "none" and any(after > before for before, after in pairwise(levels)):
-        raise DiffusionError(
-            "This sampler adds noise on the way down and cannot follow sigmas that rise. Use euler for that.",
-            input="sampler",
-            code="bad_sigmas",
-        )
-    return levels
-
-
-def _noise_amount(levels: DiscreteSchedule, sigma: float) -> float:
-    """The first sigma; at the model's largest, where the latent is all noise to the model, sqrt(1 + sigma²)."""
-    at_top = sigma > levels.sigma_max or math.isclose(sigma, levels.sigma_max, rel_tol=1e-5)
-    return math.sqrt(1 + sigma**2) if at_top else sigma
-
-
-def _check_latent(model: DenoiserModel, latent: Latent, seed: int) -> None:
-    shape = list(latent.samples.shape)
-    if len(shape) != 4 or shape[1] != model.latent_channels:
-        raise BadLatent(
-            f"The model takes latents of {model.latent_channels} channels, [batch, {model.latent_channels}, height, "
-            f"width]; this one is {shape}.",
-            input="latent_image",
-        )
-    if latent.batch_index is not None and len(latent.batch_index) != shape[0]:
-        raise BadLatent(
-            f"The latent has {shape[0]} pictures but a batch index of {len(latent.batch_index)}.", input="latent_image"
-        )
-    if not 0 <= seed < 2**64:
-        raise DiffusionError(f"A seed is from 0 to 2^64 - 1, not {seed}.", input="seed", code="bad_seed")
+    """Sample a latent along given sigmas with two sides of prompts and a scale."""
+    guide = guide_by(model, CfgRule(positive, negative, cfg), check)
+    noise = NoiseRef(seed, drawn=add_noise)
+    return run(model, guide, sampler, sigmas, latent=latent, noise=noise, on_step=on_step).latent

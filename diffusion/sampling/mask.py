@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
+from diffusion.errors import DiffusionError
 from diffusion.sampling.protocols import GuidedDenoise
+from diffusion.sampling.run_patches import RunPatch
 
 
 def fit_mask(mask: Tensor, shape: torch.Size) -> Tensor:
@@ -29,21 +33,43 @@ class MaskedDenoise:
     """A `GuidedDenoise` that sees the original latent, noised to the present sigma, where the mask is 0, and gives it
     back there. `mask` is 1 where to sample; partial values mix."""
 
-    def __init__(self, inner: GuidedDenoise, mask: Tensor, original: Tensor, noise: Tensor) -> None:
+    def __init__(
+        self,
+        inner: GuidedDenoise,
+        mask: Tensor,
+        original: Tensor,
+        noise: Tensor,
+        patches: Sequence[RunPatch] = (),
+    ) -> None:
         self._inner = inner
         self._mask = mask
         self._original = original
         self._noise = noise
+        self._patches = tuple(patches)
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
-        return self._restore(self._inner(self._hold(x, sigma), sigma))
+        mask = self._mask_at(x, sigma)
+        return self._restore(self._inner(self._hold(x, sigma, mask), sigma), mask)
 
     def with_unconditional(self, x: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
-        denoised, unconditional = self._inner.with_unconditional(self._hold(x, sigma), sigma)
-        return self._restore(denoised), unconditional
+        mask = self._mask_at(x, sigma)
+        denoised, unconditional = self._inner.with_unconditional(self._hold(x, sigma, mask), sigma)
+        return self._restore(denoised, mask), unconditional
 
-    def _hold(self, x: Tensor, sigma: float) -> Tensor:
-        return torch.lerp(torch.add(self._original, self._noise, alpha=sigma), x, self._mask)
+    def _mask_at(self, x: Tensor, sigma: float) -> Tensor:
+        if x.shape != self._original.shape:
+            raise DiffusionError(
+                "This sampler changes the size of the latent, which a noise mask can't follow.",
+                input="sampler",
+                code="bad_sampler",
+            )
+        mask = self._mask
+        for patch in self._patches:
+            mask = patch.mask(mask, sigma)
+        return mask
 
-    def _restore(self, denoised: Tensor) -> Tensor:
-        return torch.lerp(self._original, denoised, self._mask)
+    def _hold(self, x: Tensor, sigma: float, mask: Tensor) -> Tensor:
+        return torch.lerp(torch.add(self._original, self._noise, alpha=sigma), x, mask)
+
+    def _restore(self, denoised: Tensor, mask: Tensor) -> Tensor:
+        return torch.lerp(self._original, denoised, mask)

@@ -32,7 +32,10 @@ def lagrange_integrals(
 
     By Gauss-Legendre quadrature: exact without a weight, to about 1e-14 for the smooth weights used here.
     """
-    points, weights = _FEW_POINTS if weight is None else _MANY_POINTS
+    if weight is not None:
+        points, weights = _MANY_POINTS
+    else:
+        points, weights = _FEW_POINTS if len(nodes) <= 8 else np.polynomial.legendre.leggauss((len(nodes) + 1) // 2)
     t = (end + start) / 2 + (end - start) / 2 * points
     scale = weights * (end - start) / 2
     if weight is not None:

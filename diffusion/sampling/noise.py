@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -33,6 +33,19 @@ def generator_noise(x: Tensor, seed: int) -> Noise:
         return torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
 
     return draw
+
+
+def generator_after(shape: Sequence[int], seed: int) -> torch.Generator:
+    """A CPU generator that goes on where the first noise of a run in this shape left off."""
+    generator = torch.Generator("cpu").manual_seed(seed)
+    torch.randn(tuple(shape), generator=generator)
+    return generator
+
+
+def any_size_noise(x: Tensor, seed: int) -> Callable[[Tensor], Tensor]:
+    """Draws in the shape of whatever it is given, after those of the first noise; `x` is the latent at the start."""
+    generator = generator_after(x.shape, seed)
+    return lambda like: torch.randn(like.shape, generator=generator).to(like.device, like.dtype)
 
 
 def brownian_noise(x: Tensor, sigmas: Sequence[float], seed: int, *, on_device: bool = False) -> Noise:

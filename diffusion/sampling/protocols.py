@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from diffusion.sampling.discrete import DiscreteSchedule
     from diffusion.values import CondEntry
 
-Prediction = Literal["eps", "v", "x0"]
-"""What the network's output stands for: the noise, the velocity (Salimans and Ho 2022), or the clean latent."""
+Prediction = Literal["eps", "v", "x0", "lcm", "img_to_img"]
+"""What the network's output stands for: the noise, the velocity (Salimans and Ho 2022), the clean latent, the noise of
+a latent consistency model, or the clean latent of a network that reads x as it is, not scaled to unit variance."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,9 +76,9 @@ class DenoiserModel(Protocol):
     def predict(self, x: Tensor, timestep: Tensor, context: Tensor, pooled: Tensor | None = None) -> Tensor:
         """One forward pass.
 
-        x: float32 `[B,C+K,h,w]`, already scaled to unit variance (x / sqrt(sigma² + 1)), with the channels of `inputs`
-        behind it. timestep: float32 `[B]`, integers 0 to 999. context: `[B,T,D]`. pooled: the vector of `inputs`,
-        `[B,P]`, or None.
+        x: float32 `[B,C+K,h,w]`, already scaled to unit variance (x / sqrt(sigma² + 1); for `img_to_img` as it is),
+        with the channels of `inputs` behind it. timestep: float32 `[B]`, integers 0 to 999. context: `[B,T,D]`.
+        pooled: the vector of `inputs`, `[B,P]`, or None.
         Returns the raw output, float32 `[B,C,h,w]`.
         """
         ...

@@ -32,11 +32,13 @@ def sa_solver(
     predictor_order: int = 3,
     corrector_order: int = 4,
     pece: bool = False,
+    simple_order_2: bool = False,
 ) -> Tensor:
     """Predict, evaluate, correct (and with `pece` evaluate again).
 
     The corrector of a step uses the evaluation at its predicted end and the same noise as the predictor. Orders rise
-    at the start, and fall at the end of a run to zero.
+    at the start, and fall at the end of a run to zero. A corrector of order 0 is none. `simple_order_2` takes the
+    second order with the simpler weights of appendix D.
     """
     steps = len(sigmas) - 1
     to_zero = sigmas[-1] == 0.0
@@ -47,10 +49,11 @@ def sa_solver(
         denoised = denoise(predicted, sigmas[i])
         history = [denoised, *history[: max(predictor_order, corrector_order) - 1]]
         order = min(corrector_order, len(history), steps - i if to_zero else corrector_order)
-        if i == 0 or (sigmas[i + 1] == 0.0 and not pece):
+        if order == 0 or i == 0 or (sigmas[i + 1] == 0.0 and not pece):
             x = predicted
         else:
-            x = _adams(x, times[i - 1], times[i], rate, [times[i - k] for k in range(order)], history)
+            nodes = [times[i - k] for k in range(order)]
+            x = _adams(x, times[i - 1], times[i], rate, nodes, history, simple_order_2)
             if added is not None:
                 x = x + added
             if pece:
@@ -61,7 +64,8 @@ def sa_solver(
         else:
             rate = tau(sigmas[i + 1])
             order = min(predictor_order, len(history), steps - 1 - i if to_zero else predictor_order)
-            predicted = _adams(x, times[i], times[i + 1], rate, [times[i - k] for k in range(order)], history)
+            nodes = [times[i - k] for k in range(order)]
+            predicted = _adams(x, times[i], times[i + 1], rate, nodes, history, simple_order_2)
             amount = sigmas[i + 1] * math.sqrt(-math.expm1(-2 * rate**2 * (times[i + 1] - times[i]))) * s_noise
             added = noise(sigmas[i], sigmas[i + 1]) * amount if amount > 0.0 else None
             if added is not None:
@@ -71,10 +75,31 @@ def sa_solver(
 
 
 def _adams(
-    x: Tensor, start: float, end: float, rate: float, nodes: Sequence[float], history: Sequence[Tensor]
+    x: Tensor,
+    start: float,
+    end: float,
+    rate: float,
+    nodes: Sequence[float],
+    history: Sequence[Tensor],
+    simple_order_2: bool,
 ) -> Tensor:
     """The noise-free part of a step: x decayed, plus the integral of the clean latent's polynomial through `nodes`
     (newest first, as `history`) under the SDE's kernel."""
     speed = 1 + rate**2
-    weights = lagrange_integrals(nodes, start, end, lambda t: speed * np.exp((t - end) * speed))
+    if simple_order_2 and len(nodes) == 2:
+        weights = _simple_weights(nodes, start, end, speed)
+    else:
+        weights = lagrange_integrals(nodes, start, end, lambda t: speed * np.exp((t - end) * speed))
     return x * math.exp((start - end) * speed) + combine(weights, history[: len(nodes)])
+
+
+def _simple_weights(nodes: Sequence[float], start: float, end: float, speed: float) -> list[float]:
+    """Weights, newest first, of two clean latents (appendix D): both add up to the exact integral of a constant, and
+    the slope counts to the leading order of the step."""
+    h = end - start
+    whole = -math.expm1(-h * speed)
+    if nodes[0] == end:
+        newest = 0.5 * speed * h
+        return [newest, whole - newest]
+    oldest = 0.5 * speed * h**2 / (nodes[1] - start)
+    return [whole - oldest, oldest]

@@ -12,10 +12,10 @@ from torch import Tensor
 from diffusion.sampling import dpm, dpmpp, er_sde, euler, lcm, multistep, res, sa_solver, sde, seeds, unipc
 from diffusion.sampling.discrete import DiscreteSchedule
 from diffusion.sampling.names import check_sampler
-from diffusion.sampling.noise import brownian_noise, generator_noise
+from diffusion.sampling.noise import any_size_noise, brownian_noise, generator_noise
 from diffusion.sampling.protocols import GuidedDenoise, Report
 
-NoiseSource = Literal["none", "generator", "brownian", "brownian_on_device"]
+NoiseSource = Literal["none", "generator", "brownian", "brownian_on_device", "any_size"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,8 @@ class Sampler:
         options = {**(self.level_options(levels) if self.level_options else {}), **self.options}
         if self.noise == "generator":
             options["noise"] = generator_noise(x, seed)
+        elif self.noise == "any_size":
+            options["noise"] = any_size_noise(x, seed)
         elif self.noise != "none":
             options["noise"] = brownian_noise(x, sigmas, seed, on_device=self.noise == "brownian_on_device")
         return self.run(denoise, x, sigmas, report=report, **options)

@@ -203,10 +203,16 @@ def test_bad_input_is_refused_before_the_model_is_called(changed: dict[str, obje
     assert model.calls == []
 
 
-@pytest.mark.parametrize("sigmas", [[1.0], [0.0, 1.0], [1.0, 0.0, 0.5], [math.nan, 0.0], [2.0, -1.0]])
+@pytest.mark.parametrize("sigmas", [[0.0, 1.0], [1.0, 0.0, 0.5], [math.nan, 0.0], [2.0, -1.0]])
 def test_sigmas_that_cannot_be_followed_are_refused(sigmas: list[float]) -> None:
     with pytest.raises(DiffusionError, match="sigmas"):
         along(sigmas, "euler")
+
+
+def test_a_single_sigma_only_adds_noise() -> None:
+    noised = along([2.0], "euler").samples
+    expected = PICTURE.samples + initial_noise((1, 4, 8, 8), 1) * 2.0 / TinyModel.latent_scale
+    assert torch.allclose(noised, expected, atol=1e-5)
 
 
 def test_a_sigma_that_repeats_is_no_step() -> None:

@@ -1,0 +1,104 @@
+"""What a model patch may change in a run: the seam between sampling and `diffusion.model_patches`.
+
+A patch is made anew for each run and may keep what it saw from one call to the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from diffusion.sampling.protocols import Start
+
+
+@dataclass(frozen=True, slots=True)
+class PassInfo:
+    """One forward pass: its noise level, the size (height, width) of the piece of the latent it sees, and the sides
+    whose prompts are stacked in it, in order, each with `batch` rows."""
+
+    sigma: float
+    size: tuple[int, int]
+    sides: tuple[str, ...]
+    batch: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What one prediction was made of: the latent `x`, the clean latent of both sides, and the way to ask for more."""
+
+    x: Tensor
+    sigma: float
+    positive: Tensor
+    negative: Tensor | None
+    cfg: float
+    ask: Callable[[Tensor, str, Sequence[RunPatch]], Tensor]
+    """The clean latent of a side ("positive" or "negative") for some latent, with further patches in place."""
+
+
+class RunPatch:
+    """A patch that changes nothing; each kind overrides what it changes."""
+
+    needs_negative: bool = False
+    """Whether the negative must be predicted even where guidance would not need it."""
+
+    def during(self, call: PassInfo) -> AbstractContextManager[object]:
+        """Entered around each forward pass; may hook into the network."""
+        del call
+        return nullcontext()
+
+    def mix(self, seen: Seen) -> Tensor | None:
+        """The guided clean latent, or None for plain classifier-free guidance."""
+        del seen
+        return None
+
+    def after(self, guided: Tensor, seen: Seen) -> Tensor:
+        """The guided clean latent, changed."""
+        del seen
+        return guided
+
+    def mask(self, mask: Tensor, sigma: float) -> Tensor:
+        """The noise mask `[B,1,h,w]` to sample with at a noise level."""
+        del sigma
+        return mask
+
+
+@runtime_checkable
+class PatchedModel(Protocol):
+    """A model that brings patches along."""
+
+    def run_patches(self, start: Start, sigmas: Sequence[float]) -> tuple[RunPatch, ...]:
+        """The patches for one run over `sigmas`."""
+        ...
+
+
+def patches_of(model: object, start: Start, sigmas: Sequence[float]) -> tuple[RunPatch, ...]:
+    """The patches of a model for one run; none for a model that has no such thing."""
+    return model.run_patches(start, sigmas) if isinstance(model, PatchedModel) else ()
+
+
+def mixed(seen: Seen, patches: Sequence[RunPatch]) -> Tensor:
+    """Guidance from one side to the other as the patches have it: the last that mixes does, and each may change the
+    result."""
+    return changed(_mix(seen, patches), seen, patches)
+
+
+def changed(guided: Tensor, seen: Seen, patches: Sequence[RunPatch]) -> Tensor:
+    """A guided clean latent as each patch changes it in turn."""
+    for patch in patches:
+        guided = patch.after(guided, seen)
+    return guided
+
+
+def _mix(seen: Seen, patches: Sequence[RunPatch]) -> Tensor:
+    if seen.negative is None:
+        return seen.positive
+    for patch in reversed(patches):
+        result = patch.mix(seen)
+        if result is not None:
+            return result
+    return torch.lerp(seen.negative, seen.positive, seen.cfg)
