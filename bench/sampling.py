@@ -34,6 +34,7 @@ class NullModel:
     calls = 0
 
     def inputs(self, entry: CondEntry, start: Start, *, negative: bool) -> ModelInputs:
+        del start, negative
         return ModelInputs(entry.pooled)
 
     def predict(self, x: Tensor, timestep: Tensor, context: Tensor, pooled: Tensor | None = None) -> Tensor:

@@ -6,21 +6,26 @@ once, on its way from the file's memory map to the device.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from diffusion.architecture import ClipConfig, UnetConfig, VaeConfig
+from diffusion.architecture import ClipConfig, TinyVaeConfig, UnetConfig, VaeConfig
 from diffusion.checkpoint_file import CheckpointFile
 from diffusion.ema import ema_names
 from diffusion.errors import CorruptFile, MissingComponent
 from diffusion.keys import NameMap, clip_names, missing, unet_names, vae_names
 
 M = TypeVar("M", bound=nn.Module)
+
+Convert = Callable[[str, Tensor], Tensor]
+"""From a parameter's name and its stored tensor to the tensor that the module wants."""
 
 
 def build_unet(
@@ -49,20 +54,41 @@ def build_unet(
 
 def unet_skeleton(config: UnetConfig) -> UNet2DConditionModel:
     """A U-Net without weights: its structure and the shapes of its parameters."""
+    middle = None
+    if config.middle:
+        middle = "UNetMidBlock2DCrossAttn" if config.middle_depth else "UNetMidBlock2D"
+    down: list[Any] = [list(depths) for depths in config.down_depths]
+    up = [list(depths) for depths in config.up_depths]
+    if config.middle_depth and not any(down[-1]):
+        down[-1] = config.middle_depth  # the middle takes its depth from the last level, which here has no transformer
+    options: dict[str, Any] = {}
+    if config.vector:
+        options = {"class_embed_type": "projection", "projection_class_embeddings_input_dim": config.vector}
+    if config.noise_levels:
+        options = {"num_class_embeds": config.noise_levels}
+    if config.cross_only:
+        options["only_cross_attention"] = config.cross_only
     with torch.device("meta"):
         return UNet2DConditionModel(
             in_channels=config.in_channels,
             out_channels=config.out_channels,
-            down_block_types=tuple("CrossAttnDownBlock2D" if each else "DownBlock2D" for each in config.attention),
-            up_block_types=tuple("CrossAttnUpBlock2D" if each else "UpBlock2D" for each in reversed(config.attention)),
+            down_block_types=tuple(_block("Down", depths) for depths in config.down_depths),
+            mid_block_type=middle,
+            up_block_types=tuple(_block("Up", depths) for depths in config.up_depths),
             block_out_channels=config.channels,
             layers_per_block=config.layers_per_level,
-            transformer_layers_per_block=config.transformer_depth,
+            transformer_layers_per_block=cast("tuple[int]", down),
+            reverse_transformer_layers_per_block=cast("tuple[tuple[int]]", up),
             cross_attention_dim=config.context_dim,
             attention_head_dim=cast("tuple[int]", config.heads),
             use_linear_projection=config.linear_projection,
             norm_num_groups=config.norm_groups,
+            **options,
         )
+
+
+def _block(way: str, depths: tuple[int, ...]) -> str:
+    return f"CrossAttn{way}Block2D" if any(depths) else f"{way}Block2D"
 
 
 def build_vae(config: VaeConfig, file: CheckpointFile, device: torch.device, dtype: torch.dtype) -> AutoencoderKL:
@@ -81,44 +107,100 @@ def build_vae(config: VaeConfig, file: CheckpointFile, device: torch.device, dty
             layers_per_block=config.layers_per_level,
             latent_channels=config.latent_channels,
             norm_num_groups=config.norm_groups,
-            scaling_factor=config.scale,
             use_quant_conv=config.quant_conv,
             use_post_quant_conv=config.quant_conv,
         )
-    return _fill(module, file, vae_names(config), device, dtype)
+    old = f"{config.root}decoder.mid_block.attentions.0.query.weight" in file.tensors
+    return _fill(module, file, vae_names(config, old_attention=old), device, dtype)
 
 
-def build_clip(config: ClipConfig, file: CheckpointFile, device: torch.device, dtype: torch.dtype) -> CLIPTextModel:
-    """The text encoder of a file. Stored position ids are not read: they are 0, 1, 2 … by definition, and some files
-    hold them rounded."""
-    module = clip_skeleton(config)
-    _fill(module, file, clip_names, device, dtype)
-    for name, buffer in list(module.named_buffers()):
-        if name.endswith("position_ids"):
-            owner = module.get_submodule(name.rpartition(".")[0])
-            ids = torch.arange(buffer.shape[-1], device=device).expand(buffer.shape)
-            owner.register_buffer("position_ids", ids, persistent=False)
-    return module
+def build_tiny_vae(
+    config: TinyVaeConfig,
+    encoder: CheckpointFile | None,
+    decoder: CheckpointFile | None,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> AutoencoderTiny:
+    """A tiny autoencoder; its sides may come from two files, and one may be missing.
 
-
-def clip_skeleton(config: ClipConfig) -> CLIPTextModel:
-    """A text encoder without weights."""
+    The original numbers the decoder's layers from the clamp before them, which has no weights.
+    """
     with torch.device("meta"):
-        return CLIPTextModel(
-            CLIPTextConfig(
-                vocab_size=config.vocabulary,
-                hidden_size=config.width,
-                intermediate_size=config.feed_forward,
-                num_hidden_layers=config.layers,
-                num_attention_heads=config.heads,
-                max_position_embeddings=config.positions,
-                hidden_act=config.activation,
-                projection_dim=config.width,
+        module = AutoencoderTiny(latent_channels=config.latent_channels)
+    for side, file, root, shift in (
+        (module.encoder, encoder, config.encoder, 0),
+        (module.decoder, decoder, config.decoder, 1 if config.layout == "original" else 0),
+    ):
+        if file is not None and root is not None:
+            _fill(side, file, _tiny_names(root, shift), device, dtype)
+    return module.requires_grad_(False).eval()
+
+
+def _tiny_names(root: str, shift: int) -> NameMap:
+    def source(name: str) -> str:
+        place, _, rest = name.removeprefix("layers.").partition(".")
+        return f"{root}{int(place) + shift}.{rest}"
+
+    return source
+
+
+def build_clip(
+    configs: Sequence[ClipConfig], files: Sequence[CheckpointFile], device: torch.device, dtype: torch.dtype
+) -> nn.ModuleList:
+    """The text encoders, each from the file beside it. Stored position ids are not read: they are 0, 1, 2 … by
+    definition, and some files hold them rounded."""
+    modules = clip_skeleton(configs)
+    for module, config, file in zip(modules, configs, files, strict=True):
+        _fill(module, file, clip_names(config), device, dtype, _open_clip if config.layout == "open_clip" else None)
+        for name, buffer in list(module.named_buffers()):
+            if name.endswith("position_ids"):
+                owner = module.get_submodule(name.rpartition(".")[0])
+                ids = torch.arange(buffer.shape[-1], device=device).expand(buffer.shape)
+                owner.register_buffer("position_ids", ids, persistent=False)
+    return modules
+
+
+def clip_skeleton(configs: Sequence[ClipConfig]) -> nn.ModuleList:
+    """Text encoders without weights. One that projects its pooled vector has a layer `text_projection`."""
+    modules: list[nn.Module] = []
+    with torch.device("meta"):
+        for config in configs:
+            module = CLIPTextModel(
+                CLIPTextConfig(
+                    vocab_size=config.vocabulary,
+                    hidden_size=config.width,
+                    intermediate_size=config.feed_forward,
+                    num_hidden_layers=config.layers,
+                    num_attention_heads=config.heads,
+                    max_position_embeddings=config.positions,
+                    hidden_act=config.activation,
+                    projection_dim=config.projection or config.width,
+                )
             )
-        )
+            if config.projection:
+                module.add_module("text_projection", nn.Linear(config.width, config.projection, bias=False))
+            modules.append(module)
+    return nn.ModuleList(modules)
 
 
-def _fill(module: M, file: CheckpointFile, source: NameMap, device: torch.device, dtype: torch.dtype) -> M:
+def _open_clip(name: str, stored: Tensor) -> Tensor:
+    """OpenCLIP stacks the three projections of attention, and multiplies by its text projection from the right."""
+    if name == "text_projection.weight":
+        return stored.T.contiguous()
+    for place, part in enumerate(("q_proj", "k_proj", "v_proj")):
+        if f".{part}." in name and stored.shape[0] % 3 == 0:
+            return stored.chunk(3)[place]
+    return stored
+
+
+def _fill(
+    module: M,
+    file: CheckpointFile,
+    source: NameMap,
+    device: torch.device,
+    dtype: torch.dtype,
+    convert: Convert | None = None,
+) -> M:
     wanted = {name: value for name, value in module.state_dict().items() if not name.endswith("position_ids")}
     lacking = missing(wanted, source, file.tensors)
     if lacking:
@@ -127,19 +209,27 @@ def _fill(module: M, file: CheckpointFile, source: NameMap, device: torch.device
             f"{lacking[0]} the first.",
             hint="Download the file again.",
         )
-    weights = {name: _fitted(file, source(name), value, device, dtype) for name, value in wanted.items()}
+    weights: dict[str, Tensor] = {}
+    for name, value in wanted.items():
+        stored = file.tensor(source(name))
+        if convert is not None:
+            stored = convert(name, stored)
+        weights[name] = _fitted(file, source(name), stored, value).to(device=device, dtype=dtype)
     module.load_state_dict(weights, strict=False, assign=True)
     return module.requires_grad_(False).eval()
 
 
-def _fitted(file: CheckpointFile, name: str, wanted: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """The stored tensor in the shape, type and place the module wants; a 1×1 convolution may be a linear layer."""
-    stored = file.tensor(name)
-    if stored.shape != wanted.shape:
-        squeezed = stored.shape[:2] == wanted.shape and stored.shape[2:] == (1, 1)
-        if not squeezed:
-            raise CorruptFile(
-                f"{file.path.name}: {name} has the shape {list(stored.shape)} where {list(wanted.shape)} is needed."
-            )
-        stored = stored.reshape(wanted.shape)
-    return stored.to(device=device, dtype=dtype)
+def _fitted(file: CheckpointFile, name: str, stored: Tensor, wanted: Tensor) -> Tensor:
+    """The stored tensor in the shape that the module wants; a 1×1 convolution may be a linear layer, or the other way
+    round."""
+    if stored.shape == wanted.shape:
+        return stored
+    if _without_kernel(stored.shape) != _without_kernel(wanted.shape):
+        raise CorruptFile(
+            f"{file.path.name}: {name} has the shape {list(stored.shape)} where {list(wanted.shape)} is needed."
+        )
+    return stored.reshape(wanted.shape)
+
+
+def _without_kernel(shape: torch.Size) -> tuple[int, ...]:
+    return tuple(shape[:2]) if tuple(shape[2:]) == (1, 1) else tuple(shape)

@@ -1,225 +1,134 @@
-"""Tells what a checkpoint holds from the names and shapes of its tensors, never from its file name.
+"""Tells what a file holds from the names and shapes of its tensors, never from its file name.
 
-The Stable Diffusion 1 family is recognised at any width and depth: the real model and a reduced one differ only in
-numbers.
+Stable Diffusion 1, 2 and XL are recognised at any width and depth, whole or in parts, and with blocks left out: what
+`detection` reads of each component decides the family, not a list of known files.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from diffusion.architecture import Architecture, ClipConfig, UnetConfig, VaeConfig
+from diffusion.architecture import Architecture, ClipConfig, Prediction, ScheduleConfig, UnetConfig
 from diffusion.checkpoint_file import CheckpointFile
+from diffusion.detection.shapes import ShapeMap, Shapes
+from diffusion.detection.text import read_clip
+from diffusion.detection.unet import read_unet
+from diffusion.detection.vae import read_vae
 from diffusion.ema import ema_shapes
-from diffusion.errors import BadConfig, UnsupportedArchitecture
+from diffusion.errors import UnsupportedArchitecture
 from diffusion.families import recognise
+from diffusion.keys import unet_names
 from diffusion.sidecar import Sidecar, read_sidecar, sidecar_from_metadata
 from diffusion.values import FileRef
 
-Shapes = Mapping[str, tuple[int, ...]]
-
-UNET = "model.diffusion_model."
-VAE = "first_stage_model."
-CLIP = "cond_stage_model.transformer."
-
-_SD1_HEADS = 8
-_CLIP_HEAD_WIDTH = 64
-_CLIP_VOCABULARY = 49_408
-_CLIP_WINDOW = 77
+SD1, SD2, SDXL, REFINER, X4 = (
+    "Stable Diffusion 1",
+    "Stable Diffusion 2",
+    "SDXL",
+    "SDXL refiner",
+    "Stable Diffusion x4 upscaler",
+)
+_SCALES = {SD1: 0.18215, SD2: 0.18215, SDXL: 0.13025, REFINER: 0.13025, X4: 0.08333}
+_X4_SCHEDULE = ScheduleConfig(linear_start=0.0001, linear_end=0.02)
+_VELOCITY_SPREAD = 0.09
 
 
 def detect_file(file: CheckpointFile, config: FileRef | None) -> Architecture:
-    """The architecture of an open file, with its sidecar config, or the config in its metadata, when there is one."""
+    """The architecture of an open file, with its sidecar config, or the config in its metadata, when there is one.
+
+    What the network predicts, its noise or its velocity, shows in no shape. It is what the config says, or else the
+    metadata (`modelspec.prediction_type`), or an empty tensor `v_pred` that marks such files (`ztsnr` beside it, a
+    schedule that ends in noise alone). Most files of Stable Diffusion 2 say nothing. Theirs is told as ComfyUI tells
+    it: in the velocity models, one of the last norms has biases that spread by more than 0.09.
+    """
     if config is not None:
         sidecar = read_sidecar(Path(config.path))
     else:
         sidecar = sidecar_from_metadata(file.path.name, file.metadata)
-    return detect(file.shapes, sidecar, name=file.path.name)
+    found = detect(file.shapes, sidecar, name=file.path.name)
+    if found.unet is None:
+        return found
+    if "ztsnr" in file.tensors:
+        found = replace(found, schedule=replace(found.schedule, zero_terminal=True))
+    if sidecar is not None and sidecar.prediction is not None:
+        return found
+    return replace(found, prediction=_prediction(file, found, found.unet))
 
 
-def detect(shapes: Shapes, sidecar: Sidecar | None = None, *, name: str = "The file") -> Architecture:
-    """The architecture of a Stable Diffusion 1 file, from its shapes and what the sidecar adds.
+def detect(shapes: ShapeMap, sidecar: Sidecar | None = None, *, name: str = "The file") -> Architecture:
+    """The architecture of a file, from its shapes and what the sidecar adds.
 
     Raises UnsupportedArchitecture, saying what was found, and BadConfig when the sidecar contradicts the shapes.
     """
     known = recognise(shapes)
     if known is not None:
         raise UnsupportedArchitecture(f"{name} is {known.name}, which cannot be loaded here.", hint=known.hint)
-    reader = _Shapes(_with_ema(shapes), sidecar, name)
-    unet = reader.unet() if reader.has(f"{UNET}input_blocks.0.0.weight") else None
-    vae = reader.vae() if reader.has(f"{VAE}decoder.conv_in.weight") else None
-    clip = reader.clip() if reader.has(f"{CLIP}text_model.embeddings.token_embedding.weight") else None
-    if unet is None and vae is None and clip is None:
+    side = sidecar or Sidecar(name="")
+    file = Shapes(_with_ema(shapes), side, name)
+    unet, vae, clip = read_unet(file), read_vae(file), read_clip(file)
+    if unet is None and vae is None and not clip:
         raise UnsupportedArchitecture(
             f"{name} holds no model that is known here: {_summary(shapes)}.",
-            hint="Choose a Stable Diffusion 1.x checkpoint in its original single-file layout.",
+            hint="Choose a Stable Diffusion 1.x, 2.x or SDXL file.",
         )
-    side = sidecar or Sidecar(name="")
-    if unet is not None and clip is not None and unet.context_dim != clip.width:
+    width = sum(each.width for each in clip)
+    if unet is not None and clip and unet.context_dim != width:
         raise UnsupportedArchitecture(
             f"{name} has a U-Net that reads text embeddings of width {unet.context_dim} and a text encoder of width "
-            f"{clip.width}."
+            f"{width}."
         )
-    return Architecture("Stable Diffusion 1", unet, vae, clip, side.prediction or "eps", side.schedule)
+    family = _family(unet, clip)
+    return Architecture(
+        family,
+        unet,
+        vae,
+        clip,
+        side.prediction or ("v" if family == X4 else "eps"),
+        side.schedule or (_X4_SCHEDULE if family == X4 else ScheduleConfig()),
+        side.scale or _SCALES[family],
+    )
 
 
-def _with_ema(shapes: Shapes) -> Shapes:
+def _family(unet: UnetConfig | None, clip: tuple[ClipConfig, ...]) -> str:
+    if unet is not None:
+        if unet.noise_levels:
+            return X4
+        if unet.vector:
+            return REFINER if unet.numbers == 5 else SDXL
+        return SD2 if unet.linear_projection else SD1
+    if len(clip) == 2:
+        return SDXL
+    if clip and clip[0].default_layer == -2:
+        return SD2 if clip[0].norm_hidden else REFINER
+    return SD1
+
+
+def _prediction(file: CheckpointFile, found: Architecture, unet: UnetConfig) -> Prediction:
+    stated = file.metadata.get("modelspec.prediction_type", "").lower()
+    if stated in ("v", "v_prediction", "v-prediction"):
+        return "v"
+    if stated in ("epsilon", "eps"):
+        return "eps"
+    if "v_pred" in file.tensors:
+        return "v"
+    if found.family != SD2 or unet.extra_channels or not any(unet.up_depths[-1]):
+        return found.prediction
+    level, layer = len(unet.up_depths) - 1, len(unet.up_depths[-1]) - 1
+    name = unet_names(unet)(f"up_blocks.{level}.attentions.{layer}.transformer_blocks.0.norm1.bias")
+    if name not in file.tensors:
+        return found.prediction
+    return "v" if float(file.tensor(name).float().std(unbiased=False)) > _VELOCITY_SPREAD else "eps"
+
+
+def _with_ema(shapes: ShapeMap) -> ShapeMap:
     """The shapes with those of the averaged U-Net filled in where the file holds no other."""
-    if any(name.startswith(UNET) for name in shapes):
+    if any(name.startswith("model.diffusion_model.") for name in shapes):
         return shapes
     return {**shapes, **ema_shapes(shapes)}
 
 
-def _summary(shapes: Shapes) -> str:
+def _summary(shapes: Mapping[str, object]) -> str:
     prefixes = sorted({".".join(name.split(".")[:2])[:60] for name in shapes})
     return f"{len(shapes)} tensors, named {', '.join(prefixes[:6])}{' …' if len(prefixes) > 6 else ''}"
-
-
-class _Shapes:
-    def __init__(self, shapes: Shapes, sidecar: Sidecar | None, name: str) -> None:
-        self._shapes = shapes
-        self._side = sidecar or Sidecar(name="")
-        self._name = name
-
-    def has(self, name: str) -> bool:
-        return name in self._shapes
-
-    def unet(self) -> UnetConfig:
-        first = self._shape(f"{UNET}input_blocks.0.0.weight", 4)
-        channels: list[int] = []
-        layers: list[int] = []
-        depths: list[set[int]] = []
-        level_starts = True
-        for index in range(1, self._count(f"{UNET}input_blocks.")):
-            block = f"{UNET}input_blocks.{index}."
-            if self.has(f"{block}0.op.weight"):
-                level_starts = True
-                continue
-            width = self._shape(f"{block}0.out_layers.3.weight", 4)[0]
-            if level_starts:
-                channels.append(width)
-                layers.append(0)
-                depths.append(set())
-                level_starts = False
-            if width != channels[-1]:
-                raise self._unsupported("its U-Net changes width within a level")
-            layers[-1] += 1
-            depths[-1].add(self._count(f"{block}1.transformer_blocks."))
-        attended = sorted({depth for each in depths for depth in each if depth})
-        if not channels or len(set(layers)) != 1 or any(len(each) != 1 for each in depths) or len(attended) != 1:
-            raise self._unsupported("its U-Net has uneven levels")
-        outputs = self._count(f"{UNET}output_blocks.")
-        if outputs != (layers[0] + 1) * len(channels) or not self.has(f"{UNET}middle_block.2.in_layers.2.weight"):
-            raise self._unsupported("its U-Net has had blocks removed")
-        attention = tuple(each != {0} for each in depths)
-        probe = f"{UNET}input_blocks.{1 + attention.index(True) * (layers[0] + 1)}.1."
-        context = self._shape(f"{probe}transformer_blocks.0.attn2.to_k.weight", 2)[1]
-        self._agree("model_channels", self._side.model_channels, first[0])
-        self._agree("context_dim", self._side.context_dim, context)
-        return UnetConfig(
-            in_channels=first[1],
-            out_channels=self._shape(f"{UNET}out.2.weight", 4)[0],
-            channels=tuple(channels),
-            layers_per_level=layers[0],
-            attention=attention,
-            transformer_depth=attended[0],
-            context_dim=context,
-            heads=tuple(self._unet_heads(width) for width in channels),
-            linear_projection=len(self._shapes[f"{probe}proj_in.weight"]) == 2,
-            norm_groups=self._groups(channels, self._side.unet_norm_groups, "U-Net"),
-        )
-
-    def vae(self) -> VaeConfig:
-        encoder = f"{VAE}encoder."
-        levels = self._count(f"{encoder}down.")
-        if levels == 0:
-            raise self._unsupported("its autoencoder has no encoder")
-        channels = [self._shape(f"{encoder}down.{level}.block.0.conv2.weight", 4)[0] for level in range(levels)]
-        layers = {self._count(f"{encoder}down.{level}.block.") for level in range(levels)}
-        ups = {self._count(f"{VAE}decoder.up.{level}.block.") for level in range(levels)}
-        if len(layers) != 1 or ups != {next(iter(layers)) + 1}:
-            raise self._unsupported("its autoencoder has uneven levels")
-        if any(self._count(f"{encoder}down.{level}.attn.") for level in range(levels)):
-            raise self._unsupported("its autoencoder attends outside its middle")
-        if not self.has(f"{encoder}mid.attn_1.q.weight"):
-            raise self._unsupported("its autoencoder does not attend in its middle")
-        return VaeConfig(
-            in_channels=self._shape(f"{encoder}conv_in.weight", 4)[1],
-            latent_channels=self._shape(f"{VAE}decoder.conv_in.weight", 4)[1],
-            channels=tuple(channels),
-            layers_per_level=next(iter(layers)),
-            quant_conv=self.has(f"{VAE}quant_conv.weight"),
-            scale=self._side.scale or 0.18215,
-            norm_groups=self._groups(channels, self._side.vae_norm_groups, "autoencoder"),
-        )
-
-    def clip(self) -> ClipConfig:
-        model = f"{CLIP}text_model."
-        vocabulary, width = self._shape(f"{model}embeddings.token_embedding.weight", 2)
-        heads = self._side.clip_heads or width // _CLIP_HEAD_WIDTH
-        if heads == 0 or width % heads:
-            raise self._unsupported(
-                f"its text encoder is {width} wide, which {heads} heads do not divide",
-                "Give `num_heads` under cond_stage_config.params in a .yaml beside it.",
-            )
-        positions = self._shape(f"{model}embeddings.position_embedding.weight", 2)[0]
-        if vocabulary != _CLIP_VOCABULARY or positions != _CLIP_WINDOW:
-            raise self._unsupported(
-                f"its text encoder reads {positions} of {vocabulary} tokens, and CLIP's {_CLIP_WINDOW} of "
-                f"{_CLIP_VOCABULARY}"
-            )
-        return ClipConfig(
-            vocabulary=vocabulary,
-            positions=positions,
-            width=width,
-            layers=self._count(f"{model}encoder.layers."),
-            heads=heads,
-            feed_forward=self._shape(f"{model}encoder.layers.0.mlp.fc1.weight", 2)[0],
-            activation=self._side.clip_activation or "quick_gelu",
-        )
-
-    def _unet_heads(self, width: int) -> int:
-        per_head = self._side.unet_head_channels
-        heads = width // per_head if per_head else self._side.unet_heads or _SD1_HEADS
-        if heads == 0 or width % heads:
-            raise self._unsupported(
-                f"its U-Net is {width} wide, which {heads} heads do not divide",
-                "Give `num_heads` under unet_config.params in a .yaml beside it.",
-            )
-        return heads
-
-    def _groups(self, channels: list[int], given: int | None, part: str) -> int:
-        groups = given or 32
-        if any(width % groups for width in channels):
-            raise self._unsupported(
-                f"the widths of its {part} {channels} are not multiples of {groups} norm groups",
-                "Give `norm_num_groups` in a .yaml beside it.",
-            )
-        return groups
-
-    def _agree(self, what: str, given: int | None, found: int) -> None:
-        if given is not None and given != found:
-            raise BadConfig(
-                f"{self._side.name} says `{what}` is {given}, and in {self._name} it is {found}.",
-                hint="The config belongs to another checkpoint: correct or remove it.",
-            )
-
-    def _count(self, prefix: str) -> int:
-        """How many different numbers follow the prefix among the names; they must count up from 0."""
-        places = (name[len(prefix) :].partition(".")[0] for name in self._shapes if name.startswith(prefix))
-        found = {place for place in places if place.isdecimal()}
-        if found != {str(index) for index in range(len(found))}:
-            raise self._unsupported(f"the numbers after {prefix} have gaps")
-        return len(found)
-
-    def _shape(self, name: str, dimensions: int) -> tuple[int, ...]:
-        shape = self._shapes.get(name)
-        if shape is None:
-            raise self._unsupported(f"it lacks {name}")
-        if len(shape) != dimensions:
-            raise self._unsupported(f"{name} has the shape {list(shape)}")
-        return shape
-
-    def _unsupported(self, what: str, hint: str | None = None) -> UnsupportedArchitecture:
-        return UnsupportedArchitecture(f"{self._name} cannot be loaded: {what}.", hint=hint)

@@ -19,21 +19,27 @@ class Recognised:
 
     name: str
     matches: Callable[[Shapes], bool]
-    hint: str = "Choose a Stable Diffusion 1.x checkpoint: other families are not supported yet."
+    hint: str = "Choose a Stable Diffusion 1.x, 2.x or SDXL file: other families are not supported yet."
 
 
 def _has(*parts: str) -> Callable[[Shapes], bool]:
     return lambda shapes: any(part in name for name in shapes for part in parts)
 
 
+def _exactly(*names: str) -> Callable[[Shapes], bool]:
+    return lambda shapes: any(name in shapes for name in names)
+
+
 def _starts(*prefixes: str) -> Callable[[Shapes], bool]:
     return lambda shapes: any(name.startswith(prefixes) for name in shapes)
 
 
-def _input_channels(count: int) -> Callable[[Shapes], bool]:
+def _shape(name: str, place: int, *values: int) -> Callable[[Shapes], bool]:
+    """Whether one of `values` is at `place` in the shape of a tensor of the U-Net, in either layout's name."""
+
     def matches(shapes: Shapes) -> bool:
-        shape = shapes.get(f"{_UNET}input_blocks.0.0.weight", ())
-        return len(shape) == 4 and shape[1] == count
+        shape = shapes.get(_UNET + name, shapes.get(name, ()))
+        return len(shape) > place and shape[place] in values
 
     return matches
 
@@ -41,7 +47,7 @@ def _input_channels(count: int) -> Callable[[Shapes], bool]:
 RECOGNISED: tuple[Recognised, ...] = (
     Recognised(
         "a LoRA",
-        _has("lora_up.weight", "lora_A.weight", "lora_B.weight", "hada_w1_a", "lokr_w1"),
+        _has("lora_up.weight", "lora_A.weight", "lora_B.weight", "lora.up.weight", "hada_w1_a", "lokr_w1"),
         "Put it into models/loras.",
     ),
     Recognised(
@@ -50,22 +56,36 @@ RECOGNISED: tuple[Recognised, ...] = (
         "Put it into models/controlnet.",
     ),
     Recognised(
-        "a textual-inversion embedding", _has("emb_params", "string_to_param"), "Put it into models/embeddings."
+        "a T2I-Adapter",
+        lambda shapes: _has("body.0.block1.weight", "body.0.resnets.0.block1.weight")(shapes),
+        "Put it into models/controlnet.",
     ),
+    Recognised(
+        "a textual-inversion embedding",
+        lambda shapes: (
+            (len(shapes) <= 2 and _exactly("emb_params", "clip_g", "clip_l")(shapes)) or _has("string_to_param")(shapes)
+        ),
+        "Put it into models/embeddings.",
+    ),
+    Recognised("an AnimateDiff motion module", _has("motion_modules.")),
+    Recognised("Stable Video Diffusion", _has(".time_stack.", ".time_mixer.")),
     Recognised("FLUX", _has("double_blocks.", "single_transformer_blocks.")),
     Recognised("Stable Diffusion 3", _has("joint_blocks.")),
     Recognised("Stable Cascade", _has("effnet_mapper", "clip_txt_pooled_mapper")),
+    Recognised("PixArt", _has("y_embedder.y_embedding")),
+    Recognised("a T5 text encoder", _has("encoder.block.0.layer.0.SelfAttention")),
+    Recognised("an SDXL model of the EDM kind, such as CosXL", _exactly("edm_vpred.sigma_max")),
+    Recognised("an SDXL model of the EDM kind, such as Playground 2.5", _exactly("edm_mean", "edm_std")),
+    Recognised("Kolors", _shape("encoder_hid_proj.weight", 0, 2048)),
     Recognised(
-        "SDXL refiner",
-        lambda shapes: f"{_UNET}label_emb.0.0.weight" in shapes and not _starts("conditioner.embedders.1.")(shapes),
+        "Stable Diffusion 2.x unCLIP",
+        lambda shapes: (
+            _shape("label_emb.0.0.weight", 1, 1536, 2048)(shapes)
+            and _shape("input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight", 1, 1024)(shapes)
+        ),
     ),
-    Recognised("SDXL", _starts("conditioner.embedders.", f"{_UNET}label_emb.0.0")),
-    Recognised("the Stable Diffusion x4 upscaler", _starts(f"{_UNET}label_emb.weight")),
-    Recognised("Stable Diffusion 2.x", _starts("cond_stage_model.model.")),
-    Recognised("a Stable Diffusion inpainting model", _input_channels(9)),
-    Recognised("an instruct-pix2pix model", _input_channels(8)),
-    Recognised("a diffusers folder's U-Net", _starts("down_blocks.", "mid_block.")),
-    Recognised("an upscaler", _has("RRDB_trunk", "body.0.rdb1", "model.1.sub.0")),
+    Recognised("Stable Diffusion 2 with depth", _shape("input_blocks.0.0.weight", 1, 5)),
+    Recognised("an upscaler", _has("RRDB_trunk", "body.0.rdb1", "model.1.sub.0"), "Put it into models/upscale_models."),
 )
 
 

@@ -11,12 +11,13 @@ from typing import cast
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
-from transformers import CLIPTextModel
 
-from diffusion.architecture import ClipConfig, Prediction, UnetConfig, VaeConfig
-from diffusion.errors import BadPrompt
+from diffusion.architecture import ClipConfig, Prediction, TinyVaeConfig, UnetConfig, VaeConfig
+from diffusion.errors import BadPrompt, MissingComponent
+from diffusion.model_inputs import model_inputs
 from diffusion.preview import LatentRgb
 from diffusion.sampling.discrete import DiscreteSchedule
 from diffusion.sampling.protocols import ModelInputs, Start
@@ -46,17 +47,13 @@ class LoadedUnet:
         return _bytes(self.module)
 
     def inputs(self, entry: CondEntry, start: Start, *, negative: bool) -> ModelInputs:
-        """Nothing: these networks read the latent, the time and the prompt."""
-        del entry, start, negative
-        return ModelInputs()
+        """The vector and channels that the network reads; `diffusion.model_inputs` says which."""
+        return model_inputs(self.config, self.latent_scale, entry, start, negative=negative)
 
     @torch.inference_mode()
     def predict(self, x: Tensor, timestep: Tensor, context: Tensor, pooled: Tensor | None = None) -> Tensor:
-        """One forward pass: x float32 [B, C, h, w], timestep [B], context [B, T, D] → float32 [B, C, h, w].
-
-        `pooled` is for families whose U-Net reads it; this one does not.
-        """
-        del pooled
+        """One forward pass: x float32 [B, C+K, h, w], timestep [B], context [B, T, D], pooled [B, P] where the network
+        reads a vector → float32 [B, C, h, w]."""
         if context.shape[-1] != self.config.context_dim:
             raise BadPrompt(
                 f"The prompt's embedding is {context.shape[-1]} wide and the model reads {self.config.context_dim}.",
@@ -68,51 +65,87 @@ class LoadedUnet:
             x.to(self.device, self.dtype),
             timestep.to(self.device),
             encoder_hidden_states=context.to(self.device, self.dtype),
+            class_labels=self._labels(pooled),
             return_dict=False,
         )[0]
         return output.float()
 
+    def _labels(self, vector: Tensor | None) -> Tensor | None:
+        if vector is None:
+            return None
+        if self.config.noise_levels:
+            return vector[:, 0].long().to(self.device)
+        return vector.to(self.device, self.dtype)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LoadedClip:
-    """A CLIP text encoder on its device."""
+class TextTower:
+    """One CLIP text transformer on its device. `layer` counts from the end; beyond the first it means the last."""
 
-    module: CLIPTextModel
+    module: nn.Module
     config: ClipConfig
     tokenizer: ClipTokenizer
     device: torch.device
-    stop_at_layer: int | None = None
+    layer: int
 
     @property
     def positions(self) -> int:
         return self.config.positions
 
     @property
-    def bytes(self) -> int:
-        return _bytes(self.module)
+    def pad(self) -> int:
+        return self.config.pad
 
     @torch.inference_mode()
     def encode_tokens(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Token ids int64 [B, T] → embeddings [B, T, C] and pooled [B, C], float32 on the CPU.
+        """Token ids int64 [B, T] → embeddings [B, T, C] and pooled [B, P], float32 on the CPU.
 
-        The embeddings come from the layer that `stop_at_layer` counts from the end, through the final norm; beyond the
-        first layer it means the last. Pooled is the last layer's, at the end token.
+        The embeddings come from the chosen layer, through the final norm where the family does so. Pooled is the last
+        layer's, at the first end token, projected where the encoder has a projection.
         """
-        skip = self.stop_at_layer is not None and -self.config.layers <= self.stop_at_layer < -1
+        layer = min(self.layer + self.config.dropped_layers, -1)
+        skip = -self.config.layers <= layer < (-1 if self.config.norm_hidden else 0)
         output = self.module(input_ids=tokens.to(self.device), output_hidden_states=skip)
-        embeddings = output.last_hidden_state
-        if skip and self.stop_at_layer is not None:
-            owner = getattr(self.module, "text_model", self.module)
-            embeddings = owner.final_layer_norm(output.hidden_states[self.stop_at_layer])
-        return embeddings.float().cpu(), output.pooler_output.float().cpu()
+        embeddings, pooled = output.last_hidden_state, output.pooler_output
+        if skip:
+            embeddings = output.hidden_states[layer]
+            if self.config.norm_hidden:
+                owner = getattr(self.module, "text_model", self.module)
+                embeddings = owner.final_layer_norm(embeddings)
+        if self.config.projection:
+            pooled = self.module.get_submodule("text_projection")(pooled)
+        return embeddings.float().cpu(), pooled.float().cpu()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedClip:
+    """The text encoders of a model on their device: one, or the two whose embeddings SDXL joins."""
+
+    module: nn.ModuleList
+    configs: tuple[ClipConfig, ...]
+    tokenizer: ClipTokenizer
+    device: torch.device
+    stop_at_layer: int | None = None
+
+    @property
+    def towers(self) -> tuple[TextTower, ...]:
+        """The encoders in the order in which their embeddings are joined."""
+        return tuple(
+            TextTower(module, config, self.tokenizer, self.device, self.stop_at_layer or config.default_layer)
+            for module, config in zip(self.module, self.configs, strict=True)
+        )
+
+    @property
+    def bytes(self) -> int:
+        return _bytes(self.module)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedVae:
     """An autoencoder on its device."""
 
-    module: AutoencoderKL
-    config: VaeConfig
+    module: AutoencoderKL | AutoencoderTiny
+    config: VaeConfig | TinyVaeConfig
     device: torch.device
     dtype: torch.dtype
 
@@ -131,14 +164,31 @@ class LoadedVae:
     @torch.inference_mode()
     def encode_pixels(self, pixels: Tensor) -> Tensor:
         """float32 [B, 3, H, W] in −1..1 → the mean of the latent's distribution, float32 on the CPU."""
-        distribution = self.module.encode(pixels.to(self.device, self.dtype), return_dict=False)[0]
+        placed = pixels.to(self.device, self.dtype)
+        if isinstance(self.config, TinyVaeConfig):
+            self._check_side(self.config.encoder, "encodes")
+            return self.module.encoder(placed).float().cpu() / self.config.scale
+        distribution = cast("AutoencoderKL", self.module).encode(placed, return_dict=False)[0]
         return distribution.mode().float().cpu()
 
     @torch.inference_mode()
     def decode_latent(self, latent: Tensor) -> Tensor:
         """float32 [B, C, h, w] → float32 [B, 3, H, W] around −1..1 on the CPU."""
+        if isinstance(self.config, TinyVaeConfig):
+            self._check_side(self.config.decoder, "decodes")
+            placed = (latent * self.config.scale).to(self.device, self.dtype)
+            return self.module.decoder(placed).float().cpu()
         scaled = cast("torch.FloatTensor", latent.to(self.device, self.dtype))
-        return self.module.decode(scaled, return_dict=False)[0].float().cpu()
+        return cast("AutoencoderKL", self.module).decode(scaled, return_dict=False)[0].float().cpu()
+
+    @staticmethod
+    def _check_side(side: str | None, does: str) -> None:
+        if side is None:
+            raise MissingComponent(
+                f"This tiny autoencoder lacks the side that {does}.",
+                hint="Put taesd_encoder and taesd_decoder beside each other in models/vae_approx.",
+                input="vae",
+            )
 
 
 def _bytes(module: nn.Module) -> int:

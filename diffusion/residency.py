@@ -9,18 +9,20 @@ from __future__ import annotations
 import gc
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 import torch
 
-from diffusion.architecture import Architecture
-from diffusion.build import build_clip, build_unet, build_vae, clip_skeleton, unet_skeleton
+from diffusion.architecture import Architecture, ClipConfig, ScheduleConfig, TinyVaeConfig
+from diffusion.build import build_clip, build_tiny_vae, build_unet, build_vae, clip_skeleton, unet_skeleton
 from diffusion.checkpoint_file import CheckpointFile, open_checkpoint
 from diffusion.detect import detect_file
+from diffusion.detection.text import for_xl
 from diffusion.device import Placement, memory_of, place
-from diffusion.errors import MissingComponent
+from diffusion.errors import MissingComponent, UnsupportedArchitecture
 from diffusion.library import ModelLibrary
 from diffusion.loaded import LoadedClip, LoadedUnet, LoadedVae
 from diffusion.patches.apply import own_bytes
@@ -94,11 +96,9 @@ class Residency:
                 return LoadedUnet(
                     module=build_unet(found.unet, file, self.device, dtype, use_ema=ref.use_ema),
                     config=found.unet,
-                    sampling=DiscreteSchedule.scaled_linear(
-                        found.schedule.linear_start, found.schedule.linear_end, found.schedule.timesteps
-                    ),
+                    sampling=_levels(found.schedule),
                     prediction=found.prediction,
-                    latent_scale=found.vae.scale if found.vae is not None else 0.18215,
+                    latent_scale=found.latent_scale,
                     latent_rgb=latent_rgb(file.metadata, found.unet.out_channels),
                     device=self.device,
                     dtype=dtype,
@@ -107,22 +107,42 @@ class Residency:
         return self._get(ref, load, LoadedUnet)
 
     def clip(self, ref: ClipRef) -> LoadedClip:
-        """The text encoder of a reference. References that differ only in `stop_at_layer` share its weights."""
-        file_ref = ref.files[0]
+        """The text encoders of a reference. References that differ only in `stop_at_layer` share their weights."""
         if ref.patches:
             return replace(self._patched_clip(replace(ref, stop_at_layer=None)), stop_at_layer=ref.stop_at_layer)
 
         def load() -> LoadedClip:
             self.loads.clip += 1
-            with _open(file_ref) as file:
-                found = detect_file(file, ref.config)
-                if found.clip is None:
-                    raise _lacks(file_ref, "text encoder", found)
-                module = build_clip(found.clip, file, self.device, self.placement.clip)
-                return LoadedClip(module, found.clip, self._tokenizer, self.device)
+            configs = self.text_encoders(ref)
+            with ExitStack() as stack:
+                files = [stack.enter_context(_open(file)) for file in ref.files]
+                sources = files if len(files) == len(configs) else files * len(configs)
+                module = build_clip(configs, sources, self.device, self.placement.clip)
+                return LoadedClip(module, configs, self._tokenizer, self.device)
 
         loaded = self._get(replace(ref, stop_at_layer=None), load, LoadedClip)
         return replace(loaded, stop_at_layer=ref.stop_at_layer)
+
+    def text_encoders(self, ref: ClipRef) -> tuple[ClipConfig, ...]:
+        """The text encoders of a reference, from the files' headers alone, in the order of its files.
+
+        Raises MissingComponent for a file without one, and UnsupportedArchitecture for two files that SDXL does not
+        join: it joins CLIP-L and OpenCLIP's ViT-bigG.
+        """
+        found = [self.describe(file, ref.config) for file in ref.files]
+        for file, each in zip(ref.files, found, strict=True):
+            if not each.clip:
+                raise _lacks(file, "text encoder", each)
+        if len(found) == 1:
+            return found[0].clip
+        configs = for_xl([each.clip for each in found])
+        if configs is None:
+            names = " and ".join(file.name for file in ref.files)
+            raise UnsupportedArchitecture(
+                f"{names} do not hold the two text encoders of SDXL.",
+                hint="Choose CLIP-L (width 768) first and then OpenCLIP ViT-bigG (width 1280).",
+            )
+        return configs
 
     def vae(self, ref: VaeRef) -> LoadedVae:
         """The autoencoder of a reference."""
@@ -134,6 +154,8 @@ class Residency:
                 if found.vae is None:
                     raise _lacks(ref.file, "VAE", found)
                 dtype = self.placement.vae
+                if isinstance(found.vae, TinyVaeConfig):
+                    return self._tiny_vae(found.vae, file, ref, dtype)
                 return LoadedVae(build_vae(found.vae, file, self.device, dtype), found.vae, self.device, dtype)
 
         return self._get(ref, load, LoadedVae)
@@ -152,9 +174,8 @@ class Residency:
         parts: list[Part] = []
         family = ""
         if clip is not None:
-            found = self.describe(clip.files[0], clip.config)
-            if found.clip is not None:
-                parts, family = [clip_part(clip_skeleton(found.clip))], found.family
+            family = self.describe(clip.files[0], clip.config).family
+            parts = [clip_part(clip_skeleton(self.text_encoders(clip)))]
         if model is not None:
             found = self.describe(model.file, model.config)
             if found.unet is not None:
@@ -177,9 +198,20 @@ class Residency:
         def load() -> LoadedClip:
             self.loads.patched += 1
             family = self.describe(ref.files[0], ref.config).family
-            return replace(base, module=patched_clip(base, ref.patches, family, self))
+            return replace(base, module=patched_clip(base.module, ref.patches, family, self))
 
         return self._get(ref, load, LoadedClip, size=lambda made: own_bytes(made.module, base.module))
+
+    def _tiny_vae(self, config: TinyVaeConfig, decoder: CheckpointFile, ref: VaeRef, dtype: torch.dtype) -> LoadedVae:
+        """A tiny autoencoder, whose encoder may come from a file of its own."""
+        if ref.encoder is None:
+            return LoadedVae(build_tiny_vae(config, decoder, decoder, self.device, dtype), config, self.device, dtype)
+        with _open(ref.encoder) as encoder:
+            found = detect_file(encoder, None).vae
+            if not isinstance(found, TinyVaeConfig) or found.encoder is None:
+                raise _lacks(ref.encoder, "encoder of a tiny VAE", detect_file(encoder, None))
+            both = replace(config, encoder=found.encoder)
+            return LoadedVae(build_tiny_vae(both, encoder, decoder, self.device, dtype), both, self.device, dtype)
 
     def describe(self, file: FileRef, config: FileRef | None) -> Architecture:
         """What a file holds, from its header alone."""
@@ -225,11 +257,16 @@ def _open(file: FileRef) -> CheckpointFile:
     return open_checkpoint(Path(file.path))
 
 
+def _levels(schedule: ScheduleConfig) -> DiscreteSchedule:
+    levels = DiscreteSchedule.scaled_linear(schedule.linear_start, schedule.linear_end, schedule.timesteps)
+    return levels.zero_terminal() if schedule.zero_terminal else levels
+
+
 def _lacks(file: FileRef, part: str, found: Architecture) -> MissingComponent:
     there = [
         name
         for name, config in (("a U-Net", found.unet), ("a text encoder", found.clip), ("a VAE", found.vae))
-        if config is not None
+        if config
     ]
     return MissingComponent(
         f"{file.name} holds no {part}, only {' and '.join(there)}.", hint="Load that part from another file."

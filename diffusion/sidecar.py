@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,7 +26,7 @@ class Sidecar:
     """What a config says; None where it says nothing."""
 
     name: str
-    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    schedule: ScheduleConfig | None = None
     prediction: Prediction | None = None
     scale: float | None = None
     model_channels: int | None = None
@@ -77,11 +77,7 @@ def _parse(name: str, loaded: object) -> Sidecar:
     clip = reader.section("model", "params", "cond_stage_config", "params")
     return Sidecar(
         name=name,
-        schedule=ScheduleConfig(
-            linear_start=reader.number(model, "linear_start") or ScheduleConfig().linear_start,
-            linear_end=reader.number(model, "linear_end") or ScheduleConfig().linear_end,
-            timesteps=reader.count(model, "timesteps") or ScheduleConfig().timesteps,
-        ),
+        schedule=reader.schedule(model),
         prediction=reader.prediction(model),
         scale=reader.number(model, "scale_factor"),
         model_channels=reader.count(unet, "model_channels"),
@@ -133,6 +129,14 @@ class _Reader:
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e6:
             raise BadConfig(f"{self._name}: `{name}` should be a positive number, and is {value!r}.")
         return float(value)
+
+    def schedule(self, section: Mapping[str, Any]) -> ScheduleConfig | None:
+        start, end = self.number(section, "linear_start"), self.number(section, "linear_end")
+        steps = self.count(section, "timesteps")
+        if start is None and end is None and steps is None:
+            return None
+        usual = ScheduleConfig()
+        return ScheduleConfig(start or usual.linear_start, end or usual.linear_end, steps or usual.timesteps)
 
     def text(self, section: Mapping[str, Any], name: str) -> str | None:
         value = section.get(name)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Protocol, TypeVar
 
 import torch
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
 
 from diffusion.architecture import UnetConfig
-from diffusion.keys import clip_names, unet_names
+from diffusion.keys import unet_names
 from diffusion.loaded import LoadedClip, LoadedUnet
 from diffusion.patches.apply import Change, changed_copy
 from diffusion.patches.lora import Part, check_fit, fit
 from diffusion.patches.lora_file import LoraFile
 from diffusion.patches.merge import CannotMerge, merge_changes
-from diffusion.patches.targets import SD1_TEXT, SECOND_TEXT, text_targets, unet_targets
+from diffusion.patches.targets import text_targets, unet_targets
 from diffusion.values import ClipRef, FileRef, LoraPatch, MergePatch, ModelRef
+
+M = TypeVar("M", bound=nn.Module)
 
 
 class Models(Protocol):
@@ -37,13 +39,11 @@ def unet_part(module: nn.Module, config: UnetConfig) -> Part:
     return Part("U-Net", unet_targets(shapes, {name: place(name) for name in shapes}), shapes)
 
 
-def clip_part(modules: nn.ModuleList) -> Part:
-    """The text encoders, with or without weights, as LoRA files see them."""
-    targets: dict[str, str] = {}
-    for index, module in enumerate(modules):
-        found = text_targets(_shapes(module), SECOND_TEXT if index else SD1_TEXT)
-        targets |= {name: f"{index}.{layer}" for name, layer in found.items()}
-    return Part("text encoder", targets, _shapes(modules))
+def clip_part(module: nn.Module) -> Part:
+    """A text encoder, or the list of a model's, with or without weights, as LoRA files see it."""
+    shapes = _shapes(module)
+    towers = [f"{place}." for place in range(len(module))] if isinstance(module, nn.ModuleList) else [""]
+    return Part("text encoder", text_targets(shapes, towers), shapes)
 
 
 def patched_unet(base: LoadedUnet, patches: Sequence[object], family: str, models: Models) -> UNet2DConditionModel:
@@ -51,6 +51,7 @@ def patched_unet(base: LoadedUnet, patches: Sequence[object], family: str, model
     changes: dict[str, tuple[Change, ...]] = {}
     part = unet_part(base.module, base.config)
     place = unet_names(base.config)
+    own = _parameters(base.module)
     for patch in patches:
         match patch:
             case LoraPatch(file, strength):
@@ -60,7 +61,7 @@ def patched_unet(base: LoadedUnet, patches: Sequence[object], family: str, model
                 _extend(
                     changes,
                     merge_changes(
-                        _parameters(base.module),
+                        own,
                         other,
                         shares,
                         lambda name: place(name).removeprefix("model.diffusion_model."),
@@ -72,10 +73,10 @@ def patched_unet(base: LoadedUnet, patches: Sequence[object], family: str, model
     return changed_copy(base.module, changes)
 
 
-def patched_clip(base: LoadedClip, patches: Sequence[object], family: str, models: Models) -> nn.ModuleList:
-    """The text encoder with patches applied."""
+def patched_clip(module: M, patches: Sequence[object], family: str, models: Models) -> M:
+    """The text encoder, or list of them, with patches applied."""
     changes: dict[str, tuple[Change, ...]] = {}
-    part = clip_part(base.module)
+    part = clip_part(module)
     for patch in patches:
         match patch:
             case LoraPatch(file, strength):
@@ -83,27 +84,14 @@ def patched_clip(base: LoadedClip, patches: Sequence[object], family: str, model
             case MergePatch(ClipRef() as ref, shares):
                 other = _parameters(models.clip(ref).module)
                 try:
-                    more = merge_changes(
-                        _parameters(base.module), other, shares, _text_place(base), other_name=ref.files[0].name
-                    )
+                    more = merge_changes(_parameters(module), other, shares, str, other_name=ref.files[0].name)
                 except CannotMerge as error:
                     error.input = "clip2"
                     raise
                 _extend(changes, more)
             case _:
                 raise TypeError(f"{patch!r} is no patch of a text encoder")
-    return changed_copy(base.module, changes)
-
-
-def _text_place(clip: LoadedClip) -> Callable[[str], str]:
-    """From a parameter of the text encoders to its name in the single file."""
-    maps = [clip_names(config) for config in clip.configs]
-
-    def place(name: str) -> str:
-        index, _, rest = name.partition(".")
-        return maps[int(index)](rest)
-
-    return place
+    return changed_copy(module, changes)
 
 
 def _lora(lora: LoraFile, strength: float, family: str, part: Part) -> dict[str, tuple[Change, ...]]:

@@ -32,18 +32,20 @@ def unet_targets(parameters: Iterable[str], original: Mapping[str, str]) -> dict
     return found
 
 
-def text_targets(parameters: Iterable[str], prefixes: Sequence[str]) -> dict[str, str]:
-    """For a CLIP text encoder. `prefixes` are those of its layers in LoRA files: `lora_te_` and the like, written with
-    underscores, or paths that end in a dot."""
+def text_targets(parameters: Iterable[str], towers: Sequence[str]) -> dict[str, str]:
+    """For CLIP text encoders. `towers` is where each one's parameters begin: one, or the two of SDXL."""
     found: dict[str, str] = {}
     for layer, _ in _layers(parameters, {}):
-        path = f"text_model.{layer.removeprefix('text_model.')}"
-        for prefix in prefixes:
-            found.setdefault(prefix + (path if prefix.endswith(".") else _flat(path)), layer)
+        for place, root in enumerate(towers):
+            if layer.startswith(root):
+                path = f"text_model.{layer.removeprefix(root).removeprefix('text_model.')}"
+                prefixes = (*_FIRST_TEXT, *_SECOND_TEXT) if len(towers) == 1 else (_FIRST_TEXT, _SECOND_TEXT)[place]
+                for prefix in prefixes:
+                    found.setdefault(prefix + (path if prefix.endswith(".") else _flat(path)), layer)
     return found
 
 
-SD1_TEXT = (
+_FIRST_TEXT = (
     "lora_te_",
     "lora_te1_",
     "lycoris_te_",
@@ -55,16 +57,16 @@ SD1_TEXT = (
     "clip_l.transformer.",
     "text_encoders.clip_l.transformer.",
 )
-"""How the only text encoder of a model is called, or CLIP-L where there are two."""
+"""How files call the only text encoder of a model, or CLIP-L where there are two: with underscores, or a path."""
 
-SECOND_TEXT = (
+_SECOND_TEXT = (
     "lora_te2_",
     "text_encoder_2.",
     "text_encoder_2.base_model.model.",
     "clip_g.transformer.",
     "text_encoders.clip_g.transformer.",
 )
-"""How the larger of two text encoders is called."""
+"""How files call the larger of two text encoders."""
 
 
 def _layers(parameters: Iterable[str], original: Mapping[str, str]) -> Iterable[tuple[str, str]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
@@ -32,28 +33,72 @@ class TextEncoder(Protocol):
     @property
     def positions(self) -> int: ...
 
+    @property
+    def pad(self) -> int:
+        """The token that fills a window."""
+        ...
+
     def encode_tokens(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """tokens int64 [B, T] → embeddings float32 [B, T, C] and pooled float32 [B, C], on the CPU."""
+        """tokens int64 [B, T] → embeddings float32 [B, T, C] and pooled float32 [B, P], on the CPU."""
         ...
 
 
-def encode(clip: TextEncoder, text: str) -> Conditioning:
-    """The conditioning of a prompt. Raises BadPrompt when it is too long or a weight is not finite."""
+class TextEncoders(Protocol):
+    """The text encoders of a model: one, or the two of SDXL, the larger one last."""
+
+    @property
+    def towers(self) -> Sequence[TextEncoder]: ...
+
+
+def encode(clip: TextEncoders, text: str, *, large: str | None = None, **options: object) -> Conditioning:
+    """The conditioning of a prompt, with `options` on it. `large` is another prompt for the larger of two encoders.
+
+    The embeddings of two encoders are joined channel by channel, and the pooled vector is the larger one's. Raises
+    BadPrompt when a prompt is too long, a weight is not finite, or `large` is given to a single encoder.
+    """
+    towers = clip.towers
+    if large is not None and len(towers) != 2:
+        raise BadPrompt(
+            "This CLIP has one text encoder, and the node gives a prompt to each of two.",
+            hint="Connect the CLIP of an SDXL checkpoint, or use Encode prompt.",
+            input="clip",
+            code="wrong_text_encoder",
+        )
+    texts = [text] * len(towers) if large is None else [text, large]
+    windows = [_windows(tower, each) for tower, each in zip(towers, texts, strict=True)]
+    if large is not None:
+        longest = max(len(each) for each in windows)
+        for tower, each in zip(towers, windows, strict=True):
+            each += _windows(tower, "") * (longest - len(each))
+    results = [_embed(tower, each) for tower, each in zip(towers, windows, strict=True)]
+    tokens = min(embedding.shape[1] for embedding, _ in results)
+    embedding = torch.cat([embedding[:, :tokens] for embedding, _ in results], dim=-1)
+    return Conditioning((CondEntry(embedding, results[-1][1], options),))
+
+
+def _windows(tower: TextEncoder, text: str) -> list[Chunk]:
     segments = parse(text)
     for segment in segments:
         _check(segment)
-    tokenizer = clip.tokenizer
-    window = {"start": tokenizer.start, "end": tokenizer.end, "pad": tokenizer.end, "length": clip.positions}
-    chunks = chunk([(tokenizer.encode(segment.text), segment.weight) for segment in segments], **window)
+    tokens = [(tower.tokenizer.encode(segment.text), segment.weight) for segment in segments]
+    return chunk(tokens, **_shape(tower))
+
+
+def _shape(tower: TextEncoder) -> dict[str, int]:
+    tokenizer = tower.tokenizer
+    return {"start": tokenizer.start, "end": tokenizer.end, "pad": tower.pad, "length": tower.positions}
+
+
+def _embed(tower: TextEncoder, chunks: list[Chunk]) -> tuple[Tensor, Tensor]:
+    """The embedding [1, T, C] of the windows joined, and the first one's pooled vector [1, P]."""
     weighted = any(weight != 1.0 for each in chunks for weight in each.weights)
-    batch = [*chunks, *chunk([], **window)] if weighted else chunks
-    embeddings, pooled = _run(clip, batch)
+    batch = [*chunks, *chunk([], **_shape(tower))] if weighted else chunks
+    embeddings, pooled = _run(tower, batch)
     if weighted:
         empty = embeddings[-1]
         weights = torch.tensor([each.weights for each in chunks], dtype=torch.float32).unsqueeze(-1)
         embeddings = (embeddings[:-1] - empty) * weights + empty
-    embedding = embeddings.reshape(1, -1, embeddings.shape[-1]).contiguous()
-    return Conditioning((CondEntry(embedding, pooled[:1].clone()),))
+    return embeddings.reshape(1, -1, embeddings.shape[-1]).contiguous(), pooled[:1].clone()
 
 
 def _run(clip: TextEncoder, chunks: list[Chunk]) -> tuple[Tensor, Tensor]:

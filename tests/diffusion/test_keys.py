@@ -2,9 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
+from diffusion.architecture import VaeConfig
+from diffusion.build import build_clip, build_vae, unet_skeleton
 from diffusion.checkpoint_file import CheckpointFile
 from diffusion.detect import detect
 from diffusion.keys import clip_names, unet_names, vae_names
@@ -24,13 +27,21 @@ def test_the_public_sd15_unet_is_used_whole_with_the_shapes_of_diffusers_own_con
     assert mapped == shapes
 
 
-def test_the_public_sd15_vae_and_text_encoder_are_used_whole():
-    from diffusion.build import build_clip, build_vae
+@pytest.mark.parametrize("name", ["sd15-inpainting", "sd21-v", "sdxl-base"])
+def test_other_public_unets_are_used_whole(name: str):
+    shapes = {each: shape for each, shape in layout(name).items() if each.startswith("model.")}
+    config = detect(layout(name)).unet
+    assert config is not None
+    source = unet_names(config)
+    mapped = {source(each): tuple(value.shape) for each, value in unet_skeleton(config).state_dict().items()}
+    assert mapped == shapes
 
-    shapes = layout("sd15")
+
+@pytest.mark.parametrize("name", ["sd15", "sd21-v", "sdxl-base"])
+def test_the_public_autoencoders_and_text_encoders_are_used_whole(name: str):
+    shapes = layout(name)
     found = detect(shapes)
-    assert found.vae is not None
-    assert found.clip is not None
+    assert isinstance(found.vae, VaeConfig)
     reads: list[str] = []
 
     class Zeros:
@@ -44,12 +55,13 @@ def test_the_public_sd15_vae_and_text_encoder_are_used_whole():
     infos = {name: TensorInfo(shape, torch.float16) for name, shape in shapes.items()}
     file = CheckpointFile(Path("x"), infos, {}, Zeros())
     build_vae(found.vae, file, torch.device("meta"), torch.float32)
-    build_clip(found.clip, file, torch.device("meta"), torch.float32)
-    assert set(reads) == {name for name in shapes if not name.startswith("model.")}
+    build_clip(found.clip, [file] * len(found.clip), torch.device("meta"), torch.float32)
+    unused = ("model.", "cond_stage_model.model.logit_scale", "conditioner.embedders.1.model.logit_scale")
+    assert set(reads) == {each for each in shapes if not each.startswith(unused)}
 
 
 def test_reduced_models_map_one_to_one():
     names = [unet_names(tiny.UNET)(name) for name in tiny.unet_module().state_dict()]
     names += [vae_names(tiny.VAE)(name) for name in tiny.vae_module().state_dict()]
-    names += [clip_names(name) for name in tiny.clip_module().state_dict()]
+    names += [clip_names(tiny.CLIP)(name) for name in tiny.clip_module().state_dict()]
     assert len(names) == len(set(names))

@@ -69,7 +69,7 @@ def test_the_text_encoder_computes_what_transformers_computes(residency: Residen
     tokens = torch.randint(0, 49000, (2, 77))
     tokens[:, 20:] = 49407
     expected = theirs(tokens, output_hidden_states=True)
-    clip = residency.clip(ClipRef((file(residency),)))
+    (clip,) = residency.clip(ClipRef((file(residency),))).towers
     embeddings, pooled = clip.encode_tokens(tokens)
     assert torch.allclose(embeddings, expected.last_hidden_state, atol=1e-6)
     assert torch.allclose(pooled, expected.pooler_output, atol=1e-6)
@@ -79,9 +79,9 @@ def test_the_text_encoder_computes_what_transformers_computes(residency: Residen
 @torch.no_grad()
 def test_an_earlier_layer_goes_through_the_final_norm(residency: Residency):
     tokens = torch.full((1, 77), 49407)
-    last = residency.clip(ClipRef((file(residency),)))
-    earlier = residency.clip(ClipRef((file(residency),), stop_at_layer=-2))
-    beyond = residency.clip(ClipRef((file(residency),), stop_at_layer=-20))
+    (last,) = residency.clip(ClipRef((file(residency),))).towers
+    (earlier,) = residency.clip(ClipRef((file(residency),), stop_at_layer=-2)).towers
+    (beyond,) = residency.clip(ClipRef((file(residency),), stop_at_layer=-20)).towers
     hidden = last.module(tokens, output_hidden_states=True).hidden_states[-2]
     owner = getattr(last.module, "text_model", last.module)
     assert torch.allclose(earlier.encode_tokens(tokens)[0], owner.final_layer_norm(hidden), atol=1e-6)

@@ -42,7 +42,7 @@ def test_a_config_gives_what_shapes_cannot(tmp_path: Path):
 
 def test_a_config_may_say_nothing(tmp_path: Path):
     side = read_sidecar(write(tmp_path, "model: {}"))
-    assert side.schedule == ScheduleConfig()
+    assert side.schedule is None
     assert side.unet_heads is None
 
 

@@ -20,8 +20,9 @@ UNET = UnetConfig(
     out_channels=4,
     channels=(32, 64),
     layers_per_level=1,
-    attention=(True, False),
-    transformer_depth=1,
+    down_depths=((1,), (0,)),
+    up_depths=((0, 0), (1, 1)),
+    middle_depth=1,
     context_dim=64,
     heads=(8, 8),
 )
@@ -66,7 +67,7 @@ def tensors(seed: int = 0) -> dict[str, Tensor]:
     for name, value in vae_module().state_dict().items():
         is_linear = ".mid_block.attentions.0." in name and value.ndim == 2
         found[vae(name)] = value[:, :, None, None] if is_linear else value
-    found |= {clip_names(name): value for name, value in clip_module().state_dict().items()}
+    found |= {clip_names(CLIP)(name): value for name, value in clip_module().state_dict().items()}
     return {name: value.contiguous().clone() for name, value in found.items()}
 
 

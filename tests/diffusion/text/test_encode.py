@@ -13,10 +13,12 @@ class Fake:
     """An encoder whose embedding of a token is the token's id and its place."""
 
     positions = 77
+    pad = 49407
 
     def __init__(self) -> None:
         self.tokenizer = ClipTokenizer()
         self.passes: list[tuple[int, ...]] = []
+        self.towers = [self]
 
     def encode_tokens(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         self.passes.append(tuple(tokens.shape))

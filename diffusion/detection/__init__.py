@@ -1,0 +1,1 @@
+"""Reads architectures from the names and shapes of tensors, one module for each component."""
