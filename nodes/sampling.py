@@ -53,7 +53,7 @@ def KSampler(
     """
     from diffusion.sampling.ksampler import sample
 
-    _check_numbers(cfg=cfg, denoise=denoise)
+    check_numbers(cfg=cfg, denoise=denoise)
     unet = context.residency.unet(model)
     return sample(
         unet,
@@ -66,7 +66,7 @@ def KSampler(
         sampler=sampler_name,
         scheduler=scheduler,
         denoise=denoise,
-        on_step=_reporter(context, unet),
+        on_step=reporter(context, unet),
         check=context.check_cancelled,
     )
 
@@ -101,7 +101,7 @@ def KSamplerAdvanced(
     """
     from diffusion.sampling.ksampler import sample
 
-    _check_numbers(cfg=cfg)
+    check_numbers(cfg=cfg)
     unet = context.residency.unet(model)
     return sample(
         unet,
@@ -117,12 +117,13 @@ def KSamplerAdvanced(
         last_step=end_at_step,
         force_full_denoise=return_with_leftover_noise == "disable",
         add_noise=add_noise == "enable",
-        on_step=_reporter(context, unet),
+        on_step=reporter(context, unet),
         check=context.check_cancelled,
     )
 
 
-def _reporter(context: Context, unet: LoadedUnet) -> OnStep:
+def reporter(context: Context, unet: LoadedUnet) -> OnStep:
+    """Reports each step to the job, with a preview. Raises Cancelled when the job was cancelled."""
     from diffusion.preview import preview_jpeg
 
     def report(step: StepInfo) -> None:
@@ -133,7 +134,8 @@ def _reporter(context: Context, unet: LoadedUnet) -> OnStep:
     return report
 
 
-def _check_numbers(**values: float) -> None:
+def check_numbers(**values: float) -> None:
+    """Raise NodeError, naming the input, for a value that is not finite."""
     for name, value in values.items():
         if not math.isfinite(value):
             raise NodeError(f"{name} is {value}.", input=name, code="not_finite", hint="Give an ordinary number.")
