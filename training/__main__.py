@@ -22,17 +22,27 @@ if TYPE_CHECKING:
 CHECKPOINT = Path(__file__).parents[1] / "models" / "checkpoints" / "storybook-tiny.safetensors"
 
 
-def _budget(options: argparse.Namespace, default_minutes: float) -> Budget:
-    from training.parallel import Budget
+def _budget(options: argparse.Namespace, name: str, on_cpu: float, on_gpu: float) -> Budget | None:
+    """The time asked for; else what earlier runs left of a stage's usual minutes, None when that is nothing."""
+    import torch
+
+    from training.parallel import Budget, latest_average
 
     now = time.time()
     if options.until:
         hour, minute = (int(part) for part in options.until.split(":"))
         end = datetime.now().replace(hour=hour, minute=minute, second=0)
-        end_time = (end if end > datetime.now() else end + timedelta(days=1)).timestamp()
+        seconds = (end if end > datetime.now() else end + timedelta(days=1)).timestamp() - now
+    elif options.minutes:
+        seconds = 60 * options.minutes
     else:
-        end_time = now + 60 * (options.minutes or default_minutes)
-    return Budget(max(now, end_time - 60 * options.decay_minutes), end_time)
+        state = latest_average(options.work_dir, name)
+        seconds = 60 * (on_gpu if torch.cuda.is_available() else on_cpu) - (state["seconds"] if state else 0.0)
+    if seconds <= 0:
+        print(f"{name}: trained for its time already; give --minutes or --until to go on")
+        return None
+    decay = min(60 * options.decay_minutes, seconds / 3)
+    return Budget(now + seconds - decay, now + seconds)
 
 
 def _render(options: argparse.Namespace) -> None:
@@ -61,7 +71,8 @@ def _diffusion(options: argparse.Namespace) -> None:
 
     _latents(options)
     task = DiffusionTask(options.work_dir, options.seed, options.count, options.compiled)
-    train(task, _budget(options, 300), options.batch_size)
+    if budget := _budget(options, task.name, on_cpu=300, on_gpu=20):
+        train(task, budget, options.batch_size)
 
 
 def _decoder(options: argparse.Namespace) -> None:
@@ -69,7 +80,9 @@ def _decoder(options: argparse.Namespace) -> None:
     from training.parallel import train
 
     _latents(options)
-    train(DecoderTask(options.work_dir, options.seed, options.count), _budget(options, 30), 4)
+    task = DecoderTask(options.work_dir, options.seed, options.count)
+    if budget := _budget(options, task.name, on_cpu=60, on_gpu=5):
+        train(task, budget, 4)
 
 
 def _judge(options: argparse.Namespace) -> None:
@@ -147,8 +160,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--work-dir", type=Path, default=default_work_dir(), help="renders, latents, training states")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=40960, help="pictures to render")
-    parser.add_argument("--minutes", type=float, help="how long this stage may take")
-    parser.add_argument("--until", metavar="HH:MM", help="train until this time of day instead")
+    parser.add_argument("--minutes", type=float, help="how long to train in this run")
+    parser.add_argument("--until", metavar="HH:MM", help="train until this time of day")
     parser.add_argument("--decay-minutes", type=float, default=20, help="how much of it is the decay tail")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--compiled", action="store_true", help="compile the U-Net: minutes to start, quicker on a GPU")
