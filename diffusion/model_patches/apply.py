@@ -1,0 +1,90 @@
+"""From the options of a model reference to a model that samples by them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
+
+from diffusion.model_options import (
+    DifferentialOption,
+    DownscaleOption,
+    FreeUOption,
+    HyperTileOption,
+    ModelOption,
+    ModelSamplingOption,
+    PerturbedAttentionOption,
+    RescaleCfgOption,
+    SelfAttentionOption,
+    TokenMergingOption,
+)
+from diffusion.model_patches.attention_guidance import PerturbedAttention, SelfAttention
+from diffusion.model_patches.differential import Differential
+from diffusion.model_patches.downscale import Downscale
+from diffusion.model_patches.freeu import FreeU
+from diffusion.model_patches.rescale import RescaleCfg
+from diffusion.model_patches.tiling import HyperTile
+from diffusion.model_patches.token_merging import TokenMerging
+from diffusion.sampling.discrete import DiscreteSchedule
+from diffusion.sampling.noise import generator_after
+from diffusion.sampling.protocols import Prediction, Start
+from diffusion.sampling.run_patches import RunPatch
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_PREDICTIONS: dict[str, Prediction] = {
+    "eps": "eps",
+    "v_prediction": "v",
+    "lcm": "lcm",
+    "x0": "x0",
+    "img_to_img": "img_to_img",
+}
+
+
+def options_of(pairs: Sequence[tuple[str, object]]) -> tuple[ModelOption, ...]:
+    """The options in a reference, without their names."""
+    return tuple(cast("ModelOption", option) for _, option in pairs)
+
+
+def sampling_by(option: ModelSamplingOption, trained: DiscreteSchedule) -> tuple[DiscreteSchedule, Prediction]:
+    """The noise levels and the prediction that an option asks for; `trained` are the plain levels of the training, not
+    stretched to pure noise."""
+    levels = trained.zero_terminal() if option.zsnr else trained
+    if option.sampling == "lcm":
+        levels = levels.distilled()
+    return levels, _PREDICTIONS[option.sampling]
+
+
+def run_patches(
+    unet: nn.Module,
+    levels: DiscreteSchedule,
+    options: Sequence[ModelOption],
+    start: Start,
+    sigmas: Sequence[float],
+) -> tuple[RunPatch, ...]:
+    """The patches of one run. Those that draw go on where the first noise of the run ended."""
+    if not options:
+        return ()
+    generator = generator_after(start.latent.shape, start.seed)
+    found: list[RunPatch] = []
+    for option in options:
+        match option:
+            case RescaleCfgOption(multiplier):
+                found.append(RescaleCfg(multiplier))
+            case DifferentialOption(strength):
+                found.append(Differential(levels, sigmas, strength))
+            case FreeUOption():
+                found.append(FreeU(unet, option))
+            case PerturbedAttentionOption(scale):
+                found.append(PerturbedAttention(unet, scale))
+            case SelfAttentionOption(scale, blur_sigma):
+                found.append(SelfAttention(unet, scale, blur_sigma))
+            case HyperTileOption():
+                found.append(HyperTile(unet, option, generator))
+            case TokenMergingOption(ratio):
+                found.append(TokenMerging(unet, ratio, generator))
+            case DownscaleOption():
+                found.append(Downscale(unet, levels, option))
+            case ModelSamplingOption():
+                pass  # changes the model itself, before the run
+    return tuple(found)

@@ -1,0 +1,90 @@
+"""Where things are in a U-Net of diffusers, by the numbering of the original latent diffusion code, which options use.
+
+Input block 0 is the first convolution; each further one is a residual block with its attention, or a downsampler.
+Output blocks are numbered from the middle up, one for each skip connection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from torch import nn
+
+
+@dataclass(frozen=True, slots=True)
+class InputBlock:
+    """The first and the last module of a step on the way down; the output of the last is the skip."""
+
+    first: nn.Module
+    last: nn.Module
+
+
+@dataclass(frozen=True, slots=True)
+class OutputBlock:
+    """A step on the way up: `resnet` reads the hidden state with a skip behind it, `last` gives the block's result, of
+    `backbone` channels before the skip was joined; `upsampler` follows where a stage ends."""
+
+    resnet: nn.Module
+    last: nn.Module
+    backbone: int
+    upsampler: nn.Module | None
+
+
+def input_blocks(unet: nn.Module) -> list[InputBlock]:
+    """The steps on the way down, in order."""
+    start = unet.get_submodule("conv_in")
+    found = [InputBlock(start, start)]
+    for stage in _list(unet, "down_blocks"):
+        attentions = _list(stage, "attentions")
+        for i, resnet in enumerate(_list(stage, "resnets")):
+            found.append(InputBlock(resnet, attentions[i] if attentions else resnet))
+        found += [InputBlock(each, each) for each in _list(stage, "downsamplers")]
+    return found
+
+
+def output_blocks(unet: nn.Module) -> list[OutputBlock]:
+    """The steps on the way up, in order."""
+    channels = _out_channels(_list(unet.get_submodule("mid_block"), "resnets")[-1])
+    found: list[OutputBlock] = []
+    for stage in _list(unet, "up_blocks"):
+        attentions, resnets = _list(stage, "attentions"), _list(stage, "resnets")
+        upsamplers = _list(stage, "upsamplers")
+        for i, resnet in enumerate(resnets):
+            upsampler = upsamplers[0] if upsamplers and i == len(resnets) - 1 else None
+            found.append(OutputBlock(resnet, attentions[i] if attentions else resnet, channels, upsampler))
+            channels = _out_channels(resnet)
+    return found
+
+
+def middle(unet: nn.Module) -> nn.Module:
+    """The middle block, whose output is the first hidden state on the way up."""
+    return unet.get_submodule("mid_block")
+
+
+def middle_attentions(unet: nn.Module) -> list[nn.Module]:
+    """The self-attentions of the middle block, in order."""
+    return _self_attentions(middle(unet))
+
+
+def self_attentions(unet: nn.Module) -> list[nn.Module]:
+    """Every self-attention of the network, in order."""
+    return _self_attentions(unet)
+
+
+def width(unet: nn.Module) -> int:
+    """The channels of the first level."""
+    return cast("int", cast("nn.Conv2d", unet.get_submodule("conv_in")).out_channels)
+
+
+def _self_attentions(module: nn.Module) -> list[nn.Module]:
+    return [each for name, each in module.named_modules() if name.split(".")[-1] == "attn1"]
+
+
+def _list(module: nn.Module, name: str) -> list[nn.Module]:
+    found = getattr(module, name, None)
+    return list(cast("nn.ModuleList", found)) if found is not None else []
+
+
+def _out_channels(resnet: nn.Module) -> int:
+    return cast("int", cast("nn.Conv2d", resnet.get_submodule("conv2")).out_channels)
