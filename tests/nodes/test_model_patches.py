@@ -1,0 +1,157 @@
+"""Each model patch on a reduced checkpoint: it changes the picture, and its neutral setting does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+import pytest
+import torch
+
+from diffusion.errors import DiffusionError
+from diffusion.values import CfgRule, Conditioning, GuiderRef, Latent, ModelRef, NoiseRef, SamplerRef
+from executor.codec import Codec
+from executor.settings import VALUE_MODULES
+from nodes import model_patches as patches
+from nodes.conditioning import CLIPTextEncode
+from nodes.custom_sampling import SamplerCustomAdvanced
+from nodes.latent import EmptyLatent
+from nodes.loaders import CheckpointLoader
+from nodes.sampling import KSampler
+from nodes.sigmas import KarrasScheduler
+from tests.diffusion import tiny
+from tests.nodes.fake_context import FakeContext
+
+Patch = Callable[[ModelRef], ModelRef]
+
+
+class Parts(NamedTuple):
+    context: FakeContext
+    model: ModelRef
+    positive: Conditioning
+    negative: Conditioning
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
+    folder = tmp_path_factory.mktemp("data")
+    tiny.write(folder / "models" / "checkpoints" / "tiny.safetensors")
+    context = FakeContext(folder)
+    model, clip, _ = CheckpointLoader(context, "tiny.safetensors")
+    loud = [
+        Conditioning(tuple(replace(each, embedding=each.embedding * 20) for each in made.entries))
+        for made in (CLIPTextEncode(context, text, clip) for text in ("a fox", ""))
+    ]
+    return Parts(context, model, *loud)
+
+
+def sample(parts: Parts, patch: Patch | None = None, **changes) -> torch.Tensor:
+    settings = {"seed": 5, "steps": 2, "cfg": 3.0, "scheduler": "karras"} | changes
+    latent = settings.pop("latent", EmptyLatent(128, 64, 2))
+    model = parts.model if patch is None else patch(parts.model)
+    return KSampler(parts.context, model, parts.positive, parts.negative, latent, **settings).samples
+
+
+def apart(one: torch.Tensor, other: torch.Tensor) -> float:
+    return float((one - other).norm() / other.norm())
+
+
+@pytest.mark.parametrize(
+    ("patch", "neutral"),
+    [
+        (patches.RescaleCFG, lambda m: patches.RescaleCFG(m, 0.0)),
+        (lambda m: patches.ModelSamplingDiscrete(m, "v_prediction"), patches.ModelSamplingDiscrete),
+        (lambda m: patches.ModelSamplingDiscrete(m, "x0"), patches.ModelSamplingDiscrete),
+        (lambda m: patches.ModelSamplingDiscrete(m, "lcm"), None),
+        (lambda m: patches.ModelSamplingDiscrete(m, "img_to_img"), None),
+        (lambda m: patches.ModelSamplingDiscrete(m, "eps", zsnr=True), None),
+        (patches.FreeU, lambda m: patches.FreeU(m, 1.0, 1.0, 1.0, 1.0)),
+        (patches.FreeU_V2, lambda m: patches.FreeU_V2(m, 1.0, 1.0, 1.0, 1.0)),
+        (patches.PerturbedAttentionGuidance, lambda m: patches.PerturbedAttentionGuidance(m, 0.0)),
+        (patches.SelfAttentionGuidance, lambda m: patches.SelfAttentionGuidance(m, 0.0)),
+        (lambda m: patches.HyperTile(m, 32), lambda m: patches.HyperTile(m, 256)),
+        (lambda m: patches.HyperTile(m, 32, 8, 1, True), lambda m: patches.HyperTile(m, 2048, 8, 1, True)),
+        (lambda m: patches.TomePatchModel(m, 0.5), lambda m: patches.TomePatchModel(m, 0.0)),
+        (
+            lambda m: patches.PatchModelAddDownscale(m, 1, end_percent=1.0),
+            lambda m: patches.PatchModelAddDownscale(m, 1, downscale_factor=1.0, end_percent=1.0),
+        ),
+        (
+            lambda m: patches.PatchModelAddDownscale(m, 2, end_percent=1.0, downscale_after_skip=False),
+            lambda m: patches.PatchModelAddDownscale(m, 1, start_percent=1.0, end_percent=1.0),
+        ),
+    ],
+)
+def test_a_patch_changes_the_picture_and_its_neutral_setting_does_not(parts: Parts, patch: Patch, neutral: Patch):
+    plain = sample(parts)
+    changed = sample(parts, patch)
+    assert torch.isfinite(changed).all()
+    assert changed.shape == plain.shape
+    assert apart(changed, plain) > 1e-4
+    if neutral is not None:
+        assert apart(sample(parts, neutral), plain) < 1e-4
+
+
+def test_a_patched_run_leaves_nothing_behind(parts: Parts):
+    plain, loads = sample(parts), parts.context.residency.loads.unet
+    sample(parts, lambda m: patches.FreeU(patches.TomePatchModel(patches.PerturbedAttentionGuidance(m))))
+    assert torch.equal(sample(parts), plain)
+    assert parts.context.residency.loads.unet == loads
+
+
+def test_patches_add_up_and_the_last_model_sampling_counts(parts: Parts):
+    both = sample(parts, lambda m: patches.FreeU(patches.RescaleCFG(m)))
+    assert apart(both, sample(parts, patches.FreeU)) > 1e-4
+    assert apart(both, sample(parts, patches.RescaleCFG)) > 1e-4
+    again = sample(parts, lambda m: patches.ModelSamplingDiscrete(patches.ModelSamplingDiscrete(m, "x0"), "eps"))
+    assert apart(again, sample(parts)) < 1e-6
+
+
+def test_the_same_seed_draws_the_same_merges(parts: Parts):
+    merged = sample(parts, lambda m: patches.TomePatchModel(m, 0.5))
+    assert torch.equal(merged, sample(parts, lambda m: patches.TomePatchModel(m, 0.5)))
+
+
+def test_downscaling_every_block_fits_the_way_up(parts: Parts):
+    for number in range(1, 4):
+        for after in (False, True):
+            changed = sample(
+                parts,
+                lambda m, number=number, after=after: patches.PatchModelAddDownscale(
+                    m, number, 1.7, 0.0, 1.0, after, "bislerp", "bilinear"
+                ),
+                steps=1,
+            )
+            assert torch.isfinite(changed).all()
+    with pytest.raises(DiffusionError, match="no input block 32") as caught:
+        sample(parts, lambda m: patches.PatchModelAddDownscale(m, 32))
+    assert caught.value.input == "block_number"
+
+
+def test_a_grey_mask_changes_less_than_a_white_one(parts: Parts):
+    start = Latent(torch.randn(1, 4, 8, 16, generator=torch.Generator().manual_seed(2)))
+
+    def changed(grey: float, patch: Patch | None) -> float:
+        masked = replace(start, noise_mask=torch.full((1, 8, 16), grey))
+        return apart(sample(parts, patch, latent=masked, steps=6, denoise=0.9), start.samples)
+
+    steps = [changed(grey, patches.DifferentialDiffusion) for grey in (0.1, 0.5, 1.0)]
+    assert steps[0] < steps[1] < steps[2]
+    neutral = changed(0.5, lambda m: patches.DifferentialDiffusion(m, 0.0))
+    assert neutral == pytest.approx(changed(0.5, None), rel=1e-5)
+    assert changed(0.5, patches.DifferentialDiffusion) != pytest.approx(neutral, rel=1e-2)
+
+
+def test_self_attention_guidance_asks_for_a_negative_prompt(parts: Parts):
+    guider = GuiderRef(patches.SelfAttentionGuidance(parts.model), CfgRule(parts.positive))
+    with pytest.raises(DiffusionError, match="needs a negative prompt"):
+        SamplerCustomAdvanced(
+            parts.context, NoiseRef(1), guider, SamplerRef("euler"), KarrasScheduler(1), EmptyLatent(128, 64)
+        )
+
+
+def test_a_patched_model_can_be_kept_on_disk(parts: Parts):
+    model = patches.FreeU_V2(patches.PatchModelAddDownscale(patches.HyperTile(parts.model)))
+    codec = Codec(VALUE_MODULES)
+    assert codec.read(*codec.write(model)) == model
