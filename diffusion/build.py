@@ -29,9 +29,16 @@ Convert = Callable[[str, Tensor], Tensor]
 
 
 def build_unet(
-    config: UnetConfig, file: CheckpointFile, device: torch.device, dtype: torch.dtype, *, use_ema: bool
+    config: UnetConfig,
+    file: CheckpointFile,
+    device: torch.device,
+    dtype: torch.dtype,
+    *,
+    use_ema: bool,
+    rounded: torch.dtype | None = None,
 ) -> UNet2DConditionModel:
     """The U-Net of a file. `use_ema` asks for the averaged weights; they are used anyway when there are no others.
+    `rounded` is a type that the weights are rounded to first.
 
     Raises MissingComponent when the averaged weights are asked for and are not in the file.
     """
@@ -49,7 +56,8 @@ def build_unet(
             return averages.get(original, original)
         return original
 
-    return _fill(module, file, source, device, dtype)
+    convert: Convert | None = None if rounded is None else lambda _, stored: stored.to(rounded)
+    return fill(module, file, source, device, dtype, convert)
 
 
 def unet_skeleton(config: UnetConfig) -> UNet2DConditionModel:
@@ -111,7 +119,7 @@ def build_vae(config: VaeConfig, file: CheckpointFile, device: torch.device, dty
             use_post_quant_conv=config.quant_conv,
         )
     old = f"{config.root}decoder.mid_block.attentions.0.query.weight" in file.tensors
-    return _fill(module, file, vae_names(config, old_attention=old), device, dtype)
+    return fill(module, file, vae_names(config, old_attention=old), device, dtype)
 
 
 def build_tiny_vae(
@@ -132,7 +140,7 @@ def build_tiny_vae(
         (module.decoder, decoder, config.decoder, 1 if config.layout == "original" else 0),
     ):
         if file is not None and root is not None:
-            _fill(side, file, _tiny_names(root, shift), device, dtype)
+            fill(side, file, _tiny_names(root, shift), device, dtype)
     return module.requires_grad_(False).eval()
 
 
@@ -151,7 +159,7 @@ def build_clip(
     definition, and some files hold them rounded."""
     modules = clip_skeleton(configs)
     for module, config, file in zip(modules, configs, files, strict=True):
-        _fill(module, file, clip_names(config), device, dtype, _open_clip if config.layout == "open_clip" else None)
+        fill(module, file, clip_names(config), device, dtype, _open_clip if config.layout == "open_clip" else None)
         for name, buffer in list(module.named_buffers()):
             if name.endswith("position_ids"):
                 owner = module.get_submodule(name.rpartition(".")[0])
@@ -193,7 +201,7 @@ def _open_clip(name: str, stored: Tensor) -> Tensor:
     return stored
 
 
-def _fill(
+def fill(
     module: M,
     file: CheckpointFile,
     source: NameMap,
@@ -201,6 +209,10 @@ def _fill(
     dtype: torch.dtype,
     convert: Convert | None = None,
 ) -> M:
+    """Give a module without weights those of a file: `source` says where each lies, `convert` changes it first.
+
+    Raises CorruptFile when the file lacks one, or holds it in another shape.
+    """
     wanted = {name: value for name, value in module.state_dict().items() if not name.endswith("position_ids")}
     lacking = missing(wanted, source, file.tensors)
     if lacking:

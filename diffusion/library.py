@@ -19,6 +19,8 @@ from diffusion.values import FileRef
 
 _WEIGHTS = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin")
 _CONFIG_ENDINGS = (".yaml", ".yml")
+_FOLDER_INDEX = "model_index.json"
+_TINY_VAES = ("taesd", "taesdxl")
 
 KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -27,11 +29,13 @@ KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "clip_vision": _WEIGHTS,
         "configs": _CONFIG_ENDINGS,
         "controlnet": _WEIGHTS,
+        "diffusers": (_FOLDER_INDEX,),
         "diffusion_models": _WEIGHTS,
         "embeddings": _WEIGHTS,
         "loras": _WEIGHTS,
         "upscale_models": _WEIGHTS,
         "vae": _WEIGHTS,
+        "vae_approx": _WEIGHTS,
     }
 )
 """The folders under `models/` and the file endings that count in each."""
@@ -68,12 +72,18 @@ class ModelLibrary:
     def list(self, kind: str) -> tuple[ModelEntry, ...]:
         """The files of a kind, by name. An unknown kind raises UnknownModel; a folder that isn't there is empty."""
         found: dict[str, ModelEntry] = {}
+        if kind == "vae":
+            for name in _TINY_VAES:
+                path = self._tiny_vae(name, "decoder")
+                if path is not None:
+                    found[name] = ModelEntry(name, path.stat().st_size, path.stat().st_mtime)
         for folder in self._folders_of(kind):
             for path, name in _files(folder, KINDS.get(kind, _WEIGHTS)):
                 try:
                     status = path.stat()
                 except OSError:  # a dangling link, or a file removed while it was listed, cannot be chosen
                     continue
+                name = name.removesuffix(f"/{_FOLDER_INDEX}")
                 found.setdefault(name, ModelEntry(name, status.st_size, status.st_mtime))
         return tuple(sorted(found.values(), key=lambda entry: entry.name.lower()))
 
@@ -92,6 +102,14 @@ class ModelLibrary:
         if config is not None:
             content_id += "+" + self.content_id(config)
         return FileRef(kind, name, str(path), content_id)
+
+    def tiny_encoder(self, file: FileRef) -> FileRef | None:
+        """The file that encodes for a tiny VAE whose `file` only decodes: `taesd_encoder` beside `taesd_decoder`."""
+        path = Path(file.path)
+        beside = path.with_name(path.name.replace("_decoder", "_encoder"))
+        if beside == path or not beside.is_file():
+            return None
+        return FileRef("vae_approx", beside.name, str(beside), self.content_id(beside))
 
     def exists(self, kind: str, name: str) -> bool:
         return self._find(kind, name) is not None
@@ -125,6 +143,10 @@ class ModelLibrary:
                 f"{name[:200]!r} is not a name inside models/{kind}.",
                 hint="Use the file's name, with forward slashes for folders, as the list of models shows it.",
             )
+        if kind == "vae" and name in _TINY_VAES:
+            return self._tiny_vae(name, "decoder")
+        if kind == "diffusers":
+            name = f"{name}/{_FOLDER_INDEX}"
         if not name.lower().endswith(KINDS.get(kind, _WEIGHTS)):
             return None
         for folder in folders:
@@ -132,6 +154,10 @@ class ModelLibrary:
             if path.is_file():
                 return path
         return None
+
+    def _tiny_vae(self, name: str, side: str) -> Path | None:
+        places = (folder / f"{name}_{side}{ending}" for folder in self._folders_of("vae_approx") for ending in _WEIGHTS)
+        return next((path for path in places if path.is_file()), None)
 
     def _nearest(self, kind: str, name: str) -> str:
         names = [entry.name for entry in self.list(kind)]

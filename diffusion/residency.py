@@ -35,6 +35,7 @@ from diffusion.text.tokenizer import ClipTokenizer
 from diffusion.values import ClipRef, FileRef, ModelRef, VaeRef
 
 Loaded = LoadedUnet | LoadedClip | LoadedVae | LoraFile
+_ROUNDED = {"default": None, "fp8_e4m3fn": torch.float8_e4m3fn, "fp8_e5m2": torch.float8_e5m2}
 L = TypeVar("L", LoadedUnet, LoadedClip, LoadedVae, LoraFile)
 
 
@@ -94,7 +95,9 @@ class Residency:
                     raise _lacks(ref.file, "U-Net", found)
                 dtype = self.placement.unet
                 return LoadedUnet(
-                    module=build_unet(found.unet, file, self.device, dtype, use_ema=ref.use_ema),
+                    module=build_unet(
+                        found.unet, file, self.device, dtype, use_ema=ref.use_ema, rounded=_ROUNDED[ref.weight_dtype]
+                    ),
                     config=found.unet,
                     sampling=_levels(found.schedule),
                     prediction=found.prediction,

@@ -69,7 +69,28 @@ def sidecar_from_metadata(name: str, metadata: Mapping[str, str]) -> Sidecar | N
     return _parse(f"the metadata of {name}", {"model": {"params": params}})
 
 
+def _scheduler(name: str, config: Mapping[str, Any]) -> Sidecar:
+    """What the config of a diffusers scheduler says of the noise schedule and the prediction."""
+    reader = _Reader(name, {"model": config})
+    kinds: dict[object, Prediction] = {"epsilon": "eps", "v_prediction": "v"}
+    stated = config.get("prediction_type", "epsilon")
+    if stated not in kinds:
+        raise BadConfig(f"{name}: `prediction_type` is {stated!r}; known are epsilon and v_prediction.")
+    if config.get("beta_schedule", "scaled_linear") != "scaled_linear":
+        raise BadConfig(f"{name}: `beta_schedule` is {config['beta_schedule']!r}; known is scaled_linear.")
+    usual = ScheduleConfig()
+    schedule = ScheduleConfig(
+        reader.number(config, "beta_start") or usual.linear_start,
+        reader.number(config, "beta_end") or usual.linear_end,
+        reader.count(config, "num_train_timesteps") or usual.timesteps,
+        zero_terminal=config.get("rescale_betas_zero_snr") is True,
+    )
+    return Sidecar(name, schedule, kinds[stated])
+
+
 def _parse(name: str, loaded: object) -> Sidecar:
+    if isinstance(loaded, Mapping) and "model" not in loaded and "num_train_timesteps" in loaded:
+        return _scheduler(name, cast("Mapping[str, Any]", loaded))
     reader = _Reader(name, loaded)
     model = reader.section("model", "params")
     unet = reader.section("model", "params", "unet_config", "params")

@@ -47,6 +47,8 @@ class ModelRef:
     patches: tuple[object, ...] = ()
     options: tuple[tuple[str, object], ...] = ()
     use_ema: bool = False
+    weight_dtype: str = "default"
+    """What the weights are rounded to when they are read: `fp8_e4m3fn`, `fp8_e5m2`, or `default` for as they are."""
 
 
 @dataclass(frozen=True, slots=True)

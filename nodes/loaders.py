@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
-from diffusion.values import ClipRef, ModelRef, VaeRef
-from nodes.sdk import Advanced, Context, Help, Label, ModelFile, node
+from diffusion.values import ClipRef, FileRef, ModelRef, VaeRef
+from nodes.sdk import Advanced, Context, Help, Label, ModelFile, NodeError, node
+
+if TYPE_CHECKING:
+    from diffusion.architecture import Architecture
+
+_DEVICE = Help("Kept for ComfyUI's files: where a model runs is for the program to decide.")
 
 
 class LoadedCheckpoint(NamedTuple):
@@ -44,8 +49,9 @@ def CheckpointLoader(
     MODEL is the denoiser, for a sampler. CLIP reads prompts, for *Encode prompt*. VAE turns pictures into latents and
     back, for *Encode picture* and *Decode latent*.
 
-    The kind of model is told by what is in the file. Stable Diffusion 1.x is supported, at any width. The weights are
-    read when they are first needed, and kept while there is memory for them.
+    The kind of model is told by what is in the file. Stable Diffusion 1, 2 and XL are supported, with their inpainting,
+    editing and distilled variants. The weights are read when they are first needed, and kept while there is memory for
+    them.
     """
     from diffusion.errors import DiffusionError
 
@@ -58,3 +64,130 @@ def CheckpointLoader(
         error.input = error.input or "ckpt_name"
         raise
     return LoadedCheckpoint(ModelRef(file, config, use_ema=use_ema), ClipRef((file,), config), VaeRef(file, config))
+
+
+@node(title="Load U-Net", category="loaders")
+def UNETLoader(
+    context: Context,
+    unet_name: Annotated[
+        str,
+        ModelFile("diffusion_models"),
+        Label("U-Net"),
+        Help("A file from models/diffusion_models, in the original layout or in diffusers'."),
+    ],
+    weight_dtype: Annotated[
+        Literal["default", "fp8_e4m3fn", "fp8_e4m3fn_fast", "fp8_e5m2"],
+        Label("weights"),
+        Help("Round the weights to 8 bits, as pictures that were made so need. default keeps them as they are."),
+    ] = "default",
+) -> ModelRef:
+    """Loads a denoiser from a file of its own. Bring a text encoder and a VAE with *Load CLIP* and *Load VAE*."""
+    file = context.model_file("diffusion_models", unet_name)
+    config = context.residency.library.sidecar(file)
+    rounded = "default" if weight_dtype == "default" else weight_dtype.removesuffix("_fast")
+    _check_part(context, file, config, "unet", "a U-Net", "unet_name")
+    return ModelRef(file, config, weight_dtype=rounded)
+
+
+@node(title="Load CLIP", category="loaders")
+def CLIPLoader(
+    context: Context,
+    clip_name: Annotated[
+        str, ModelFile("clip"), Label("text encoder"), Help("A file from models/clip or models/text_encoders.")
+    ],
+    type: Annotated[
+        Literal["stable_diffusion"],
+        Help("The family that reads it. Which of CLIP's encoders the file holds is found by itself."),
+    ] = "stable_diffusion",
+    device: Annotated[Literal["default", "cpu"], Advanced(), _DEVICE] = "default",
+) -> ClipRef:
+    """Loads a text encoder from a file of its own: CLIP-L for Stable Diffusion 1, OpenCLIP's ViT-H for 2, and its
+    ViT-bigG for the SDXL refiner."""
+    del type, device
+    file = context.model_file("clip", clip_name)
+    config = context.residency.library.sidecar(file)
+    _check_part(context, file, config, "clip", "a text encoder", "clip_name")
+    return ClipRef((file,), config)
+
+
+@node(title="Load two CLIPs", category="loaders")
+def DualCLIPLoader(
+    context: Context,
+    clip_name1: Annotated[str, ModelFile("clip"), Label("first"), Help("CLIP-L, from models/clip.")],
+    clip_name2: Annotated[str, ModelFile("clip"), Label("second"), Help("OpenCLIP's ViT-bigG, from models/clip.")],
+    type: Annotated[Literal["sdxl"], Help("The family that reads them.")] = "sdxl",
+    device: Annotated[Literal["default", "cpu"], Advanced(), _DEVICE] = "default",
+) -> ClipRef:
+    """Loads the two text encoders of SDXL from files of their own, in either order."""
+    from diffusion.errors import DiffusionError
+
+    del type, device
+    files: list[tuple[int, FileRef]] = []
+    for name, blamed in ((clip_name1, "clip_name1"), (clip_name2, "clip_name2")):
+        file = context.model_file("clip", name)
+        found = _check_part(context, file, None, "clip", "a text encoder", blamed)
+        files.append((sum(each.width for each in found.clip), file))
+    small, large = sorted(files, key=lambda each: each[0])
+    ref = ClipRef((small[1], large[1]))
+    try:
+        context.residency.text_encoders(ref)
+    except DiffusionError as error:
+        error.input = error.input or "clip_name2"
+        raise
+    return ref
+
+
+@node(title="Load VAE", category="loaders")
+def VAELoader(
+    context: Context,
+    vae_name: Annotated[
+        str,
+        ModelFile("vae"),
+        Label("VAE"),
+        Help("A file from models/vae. taesd and taesdxl are tiny ones, whose two files lie in models/vae_approx."),
+    ],
+) -> VaeRef:
+    """Loads a VAE from a file of its own, in the original layout or in diffusers'. A tiny one (TAESD) takes a fraction
+    of the time and is a little less sharp."""
+    file = context.model_file("vae", vae_name)
+    library = context.residency.library
+    config = library.sidecar(file)
+    _check_part(context, file, config, "vae", "a VAE", "vae_name")
+    return VaeRef(file, config, encoder=library.tiny_encoder(file))
+
+
+@node(title="Load diffusers folder", category="loaders")
+def DiffusersLoader(
+    context: Context,
+    model_path: Annotated[
+        str,
+        ModelFile("diffusers"),
+        Label("folder"),
+        Help("A folder below models/diffusers: a model_index.json, and each part of the model in a folder of its own."),
+    ],
+) -> LoadedCheckpoint:
+    """Opens a model in the form that the diffusers library saves: a folder with a U-Net, text encoders and a VAE.
+
+    What the scheduler's config says of the noise and of what the U-Net predicts is taken over.
+    """
+    from diffusion.diffusers_folder import read_folder
+
+    parts = read_folder(context.residency.library, context.model_file("diffusers", model_path))
+    _check_part(context, parts.unet, parts.scheduler, "unet", "a U-Net", "model_path")
+    return LoadedCheckpoint(ModelRef(parts.unet, parts.scheduler), ClipRef(parts.text_encoders), VaeRef(parts.vae))
+
+
+def _check_part(
+    context: Context, file: FileRef, config: FileRef | None, part: str, title: str, blamed: str
+) -> Architecture:
+    """What a file holds. Raises, blaming an input, when it cannot be loaded or lacks the part."""
+    from diffusion.errors import DiffusionError
+
+    try:
+        found = context.residency.describe(file, config)
+    except DiffusionError as error:
+        error.input = error.input or blamed
+        raise
+    if not getattr(found, part):
+        raise NodeError(f"{file.name} holds no {title.split(' ', 1)[1]}.", input=blamed, hint=f"Choose {title}.")
+    return found
