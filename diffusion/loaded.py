@@ -6,6 +6,7 @@ device as its protocol says, and computes in the type it was loaded in.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -15,12 +16,15 @@ from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
 
-from diffusion.architecture import ClipConfig, Prediction, TinyVaeConfig, UnetConfig, VaeConfig
+from diffusion.architecture import ClipConfig, TinyVaeConfig, UnetConfig, VaeConfig
 from diffusion.errors import BadPrompt, MissingComponent
 from diffusion.model_inputs import model_inputs
+from diffusion.model_options import ModelOption
+from diffusion.model_patches.apply import run_patches
 from diffusion.preview import LatentRgb
 from diffusion.sampling.discrete import DiscreteSchedule
-from diffusion.sampling.protocols import ModelInputs, Start
+from diffusion.sampling.protocols import ModelInputs, Prediction, Start
+from diffusion.sampling.run_patches import RunPatch
 from diffusion.text.tokenizer import ClipTokenizer
 from diffusion.values import CondEntry
 
@@ -37,6 +41,8 @@ class LoadedUnet:
     latent_rgb: LatentRgb
     device: torch.device
     dtype: torch.dtype
+    options: tuple[ModelOption, ...] = ()
+    """Changes to how it samples, which take part in each run."""
 
     @property
     def latent_channels(self) -> int:
@@ -49,6 +55,10 @@ class LoadedUnet:
     def inputs(self, entry: CondEntry, start: Start, *, negative: bool) -> ModelInputs:
         """The vector and channels that the network reads; `diffusion.model_inputs` says which."""
         return model_inputs(self.config, self.latent_scale, entry, start, negative=negative)
+
+    def run_patches(self, start: Start, sigmas: Sequence[float]) -> tuple[RunPatch, ...]:
+        """The patches for one run, from the options."""
+        return run_patches(self.module, self.sampling, self.options, start, sigmas)
 
     @torch.inference_mode()
     def predict(self, x: Tensor, timestep: Tensor, context: Tensor, pooled: Tensor | None = None) -> Tensor:

@@ -25,6 +25,8 @@ from diffusion.device import Placement, memory_of, place
 from diffusion.errors import MissingComponent, UnsupportedArchitecture
 from diffusion.library import ModelLibrary
 from diffusion.loaded import LoadedClip, LoadedUnet, LoadedVae
+from diffusion.model_options import ModelSamplingOption
+from diffusion.model_patches.apply import options_of, sampling_by
 from diffusion.patches.apply import own_bytes
 from diffusion.patches.lora import Part, check_fit
 from diffusion.patches.lora_file import LoraFile, read_lora
@@ -83,7 +85,10 @@ class Residency:
         return sum(slot.size for slot in self._slots.values())
 
     def unet(self, ref: ModelRef) -> LoadedUnet:
-        """The U-Net of a reference. Raises MissingComponent when the file has none."""
+        """The U-Net of a reference. Raises MissingComponent when the file has none. References that differ only in
+        `options` share its weights."""
+        if ref.options:
+            return self._with_options(ref)
         if ref.patches:
             return self._patched_unet(ref)
 
@@ -184,6 +189,15 @@ class Residency:
             if found.unet is not None:
                 parts, family = [unet_part(unet_skeleton(found.unet), found.unet), *parts], found.family
         check_fit(self.lora(file), family, parts)
+
+    def _with_options(self, ref: ModelRef) -> LoadedUnet:
+        base, options = self.unet(replace(ref, options=())), options_of(ref.options)
+        levels, prediction = base.sampling, base.prediction
+        for option in options:
+            if isinstance(option, ModelSamplingOption):
+                trained = self.describe(ref.file, ref.config).schedule
+                levels, prediction = sampling_by(option, _levels(replace(trained, zero_terminal=False)))
+        return replace(base, sampling=levels, prediction=prediction, options=options)
 
     def _patched_unet(self, ref: ModelRef) -> LoadedUnet:
         base = self.unet(replace(ref, patches=()))
