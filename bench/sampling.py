@@ -37,8 +37,10 @@ class NullModel:
         del start, negative
         return ModelInputs(entry.pooled)
 
-    def predict(self, x: Tensor, timestep: Tensor, context: Tensor, pooled: Tensor | None = None) -> Tensor:
-        del timestep, context, pooled
+    def predict(
+        self, x: Tensor, timestep: Tensor, context: Tensor, pooled: Tensor | None = None, residuals: object = None
+    ) -> Tensor:
+        del timestep, context, pooled, residuals
         self.calls += 1
         return x
 

@@ -168,11 +168,19 @@ def _first_line(error: BaseException) -> str:
 
 
 def _tensors_in(loaded: object) -> dict[str, Tensor]:
-    """The named tensors, looking into the `state_dict` that training programs wrap them in."""
+    """The named tensors, looking into what training programs wrap them in (`state_dict`; `params_ema` and `params` for
+    upscalers), and the `string_to_param` of textual inversion, whose names are kept behind it. A tensor alone has the name `tensor`."""
+    if isinstance(loaded, Tensor):
+        return {"tensor": loaded}
     if not isinstance(loaded, Mapping):
         return {}
     content = cast("Mapping[object, object]", loaded)
-    nested = content.get("state_dict")
-    if isinstance(nested, Mapping):
-        content = cast("Mapping[object, object]", nested)
+    for wrapper in ("state_dict", "params_ema", "params"):
+        nested = content.get(wrapper)
+        if isinstance(nested, Mapping):
+            content = cast("Mapping[object, object]", nested)
+            break
+    vectors = content.get("string_to_param")
+    if isinstance(vectors, Mapping):
+        content = {f"string_to_param.{name}": value for name, value in cast("Mapping[object, object]", vectors).items()}
     return {name: value for name, value in content.items() if isinstance(name, str) and isinstance(value, Tensor)}

@@ -7,7 +7,8 @@ device as its protocol says, and computes in the type it was loaded in.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
@@ -17,14 +18,17 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
 
 from diffusion.architecture import ClipConfig, TinyVaeConfig, UnetConfig, VaeConfig
+from diffusion.control.guide import Load, guides
 from diffusion.errors import BadPrompt, MissingComponent
+from diffusion.library import ModelLibrary
 from diffusion.model_inputs import model_inputs
 from diffusion.model_options import ModelOption
 from diffusion.model_patches.apply import run_patches
 from diffusion.preview import LatentRgb
 from diffusion.sampling.discrete import DiscreteSchedule
-from diffusion.sampling.protocols import ModelInputs, Prediction, Start
+from diffusion.sampling.protocols import ModelInputs, Prediction, Residuals, Start
 from diffusion.sampling.run_patches import RunPatch
+from diffusion.text.embeddings import Call, vectors_of
 from diffusion.text.tokenizer import ClipTokenizer
 from diffusion.values import CondEntry
 
@@ -41,6 +45,8 @@ class LoadedUnet:
     latent_rgb: LatentRgb
     device: torch.device
     dtype: torch.dtype
+    control_net: Load
+    """Gives the control networks that prompts ask for."""
     options: tuple[ModelOption, ...] = ()
     """Changes to how it samples, which take part in each run."""
 
@@ -53,17 +59,34 @@ class LoadedUnet:
         return _bytes(self.module)
 
     def inputs(self, entry: CondEntry, start: Start, *, negative: bool) -> ModelInputs:
-        """The vector and channels that the network reads; `diffusion.model_inputs` says which."""
-        return model_inputs(self.config, self.latent_scale, entry, start, negative=negative)
+        """The vector and channels that the network reads (`diffusion.model_inputs` says which), and the control
+        networks that the prompt uses."""
+        found = model_inputs(self.config, self.latent_scale, entry, start, negative=negative)
+        controls = guides(
+            entry,
+            self.control_net,
+            context_dim=self.config.context_dim,
+            levels=self.sampling,
+            batch=start.latent.shape[0],
+            input="negative" if negative else "positive",
+        )
+        return replace(found, controls=controls) if controls else found
 
     def run_patches(self, start: Start, sigmas: Sequence[float]) -> tuple[RunPatch, ...]:
         """The patches for one run, from the options."""
         return run_patches(self.module, self.sampling, self.options, start, sigmas)
 
     @torch.inference_mode()
-    def predict(self, x: Tensor, timestep: Tensor, context: Tensor, pooled: Tensor | None = None) -> Tensor:
+    def predict(
+        self,
+        x: Tensor,
+        timestep: Tensor,
+        context: Tensor,
+        pooled: Tensor | None = None,
+        residuals: Residuals | None = None,
+    ) -> Tensor:
         """One forward pass: x float32 [B, C+K, h, w], timestep [B], context [B, T, D], pooled [B, P] where the network
-        reads a vector → float32 [B, C, h, w]."""
+        reads a vector, residuals to add on the way down and in the middle → float32 [B, C, h, w]."""
         if context.shape[-1] != self.config.context_dim:
             raise BadPrompt(
                 f"The prompt's embedding is {context.shape[-1]} wide and the model reads {self.config.context_dim}.",
@@ -76,6 +99,10 @@ class LoadedUnet:
             timestep.to(self.device),
             encoder_hidden_states=context.to(self.device, self.dtype),
             class_labels=self._labels(pooled),
+            down_block_additional_residuals=None
+            if residuals is None
+            else tuple(each.to(self.dtype) for each in residuals.down),
+            mid_block_additional_residual=None if residuals is None else residuals.middle.to(self.dtype),
             return_dict=False,
         )[0]
         return output.float()
@@ -97,6 +124,7 @@ class TextTower:
     tokenizer: ClipTokenizer
     device: torch.device
     layer: int
+    library: ModelLibrary
 
     @property
     def positions(self) -> int:
@@ -106,16 +134,23 @@ class TextTower:
     def pad(self) -> int:
         return self.config.pad
 
+    def vectors(self, call: Call) -> tuple[Tensor, str]:
+        """The vectors [N, C] that an embedding in a prompt stands for, and what of the call was only text."""
+        return vectors_of(self.library, call, self.config.width)
+
     @torch.inference_mode()
-    def encode_tokens(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Token ids int64 [B, T] → embeddings [B, T, C] and pooled [B, P], float32 on the CPU.
+    def encode_tokens(self, tokens: Tensor, vectors: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Token ids int64 [B, T] → embeddings [B, T, C] and pooled [B, P], float32 on the CPU. Ids from the size of the
+        vocabulary on stand for the rows of `vectors` [N, C].
 
         The embeddings come from the chosen layer, through the final norm where the family does so. Pooled is the last
         layer's, at the first end token, projected where the encoder has a projection.
         """
         layer = min(self.layer + self.config.dropped_layers, -1)
         skip = -self.config.layers <= layer < (-1 if self.config.norm_hidden else 0)
-        output = self.module(input_ids=tokens.to(self.device), output_hidden_states=skip)
+        with self._in_place_of_tokens(tokens, vectors):
+            known = tokens.masked_fill(tokens >= self.config.vocabulary, 0)
+            output = self.module(input_ids=known.to(self.device), output_hidden_states=skip)
         embeddings, pooled = output.last_hidden_state, output.pooler_output
         if skip:
             embeddings = output.hidden_states[layer]
@@ -126,6 +161,20 @@ class TextTower:
             pooled = self.module.get_submodule("text_projection")(pooled)
         return embeddings.float().cpu(), pooled.float().cpu()
 
+    def _in_place_of_tokens(self, tokens: Tensor, vectors: Tensor | None) -> AbstractContextManager[object]:
+        """While it is entered, tokens beyond the vocabulary have the given vectors for embeddings."""
+        if vectors is None or not len(vectors):
+            return nullcontext()
+        ids = tokens.to(self.device) - self.config.vocabulary
+        given = vectors.to(self.device)
+
+        def replaced(module: nn.Module, inputs: object, output: Tensor) -> Tensor:
+            del module, inputs
+            return torch.where((ids >= 0)[..., None], given[ids.clamp(min=0)].to(output.dtype), output)
+
+        owner = getattr(self.module, "text_model", self.module)
+        return owner.embeddings.token_embedding.register_forward_hook(replaced)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedClip:
@@ -135,13 +184,17 @@ class LoadedClip:
     configs: tuple[ClipConfig, ...]
     tokenizer: ClipTokenizer
     device: torch.device
+    library: ModelLibrary
+    """Where the embeddings that prompts call are found."""
     stop_at_layer: int | None = None
 
     @property
     def towers(self) -> tuple[TextTower, ...]:
         """The encoders in the order in which their embeddings are joined."""
         return tuple(
-            TextTower(module, config, self.tokenizer, self.device, self.stop_at_layer or config.default_layer)
+            TextTower(
+                module, config, self.tokenizer, self.device, self.stop_at_layer or config.default_layer, self.library
+            )
             for module, config in zip(self.module, self.configs, strict=True)
         )
 

@@ -12,13 +12,15 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import torch
 
 from diffusion.architecture import Architecture, ClipConfig, ScheduleConfig, TinyVaeConfig
 from diffusion.build import build_clip, build_tiny_vae, build_unet, build_vae, clip_skeleton, unet_skeleton
 from diffusion.checkpoint_file import CheckpointFile, open_checkpoint
+from diffusion.control.architecture import ControlConfig, read_control
+from diffusion.control.network import LoadedControlNet, build_control
 from diffusion.detect import detect_file
 from diffusion.detection.text import for_xl
 from diffusion.device import Placement, memory_of, place
@@ -34,11 +36,14 @@ from diffusion.patches.patching import clip_part, patched_clip, patched_unet, un
 from diffusion.preview import latent_rgb
 from diffusion.sampling.discrete import DiscreteSchedule
 from diffusion.text.tokenizer import ClipTokenizer
-from diffusion.values import ClipRef, FileRef, ModelRef, VaeRef
+from diffusion.values import ClipRef, ControlNetRef, FileRef, ModelRef, UpscaleModelRef, VaeRef
 
-Loaded = LoadedUnet | LoadedClip | LoadedVae | LoraFile
+if TYPE_CHECKING:
+    from diffusion.upscale import LoadedUpscaler
+
+Loaded: TypeAlias = "LoadedUnet | LoadedClip | LoadedVae | LoadedControlNet | LoadedUpscaler | LoraFile"
 _ROUNDED = {"default": None, "fp8_e4m3fn": torch.float8_e4m3fn, "fp8_e5m2": torch.float8_e5m2}
-L = TypeVar("L", LoadedUnet, LoadedClip, LoadedVae, LoraFile)
+L = TypeVar("L", LoadedUnet, LoadedClip, LoadedVae, LoadedControlNet, "LoadedUpscaler", LoraFile)
 
 
 @dataclass(slots=True)
@@ -49,6 +54,7 @@ class LoadCounts:
     clip: int = 0
     vae: int = 0
     lora: int = 0
+    control: int = 0
     patched: int = 0
 
 
@@ -110,6 +116,7 @@ class Residency:
                     latent_rgb=latent_rgb(file.metadata, found.unet.out_channels),
                     device=self.device,
                     dtype=dtype,
+                    control_net=self.control_net,
                 )
 
         return self._get(ref, load, LoadedUnet)
@@ -126,7 +133,7 @@ class Residency:
                 files = [stack.enter_context(_open(file)) for file in ref.files]
                 sources = files if len(files) == len(configs) else files * len(configs)
                 module = build_clip(configs, sources, self.device, self.placement.clip)
-                return LoadedClip(module, configs, self._tokenizer, self.device)
+                return LoadedClip(module, configs, self._tokenizer, self.device, self.library)
 
         loaded = self._get(replace(ref, stop_at_layer=None), load, LoadedClip)
         return replace(loaded, stop_at_layer=ref.stop_at_layer)
@@ -167,6 +174,31 @@ class Residency:
                 return LoadedVae(build_vae(found.vae, file, self.device, dtype), found.vae, self.device, dtype)
 
         return self._get(ref, load, LoadedVae)
+
+    def control_net(self, ref: ControlNetRef) -> LoadedControlNet:
+        """The control network of a reference. Raises UnsupportedArchitecture when its file holds none."""
+
+        def load() -> LoadedControlNet:
+            self.loads.control += 1
+            with _open(ref.file) as file:
+                return build_control(read_control(file), file, self.device, self.placement.unet)
+
+        return self._get(ref, load, LoadedControlNet)
+
+    def upscaler(self, ref: UpscaleModelRef) -> LoadedUpscaler:
+        """The upscaling network of a reference. Raises UnsupportedArchitecture when its file holds none."""
+        from diffusion.upscale import LoadedUpscaler, build_upscaler  # spandrel takes a second to import
+
+        def load() -> LoadedUpscaler:
+            with _open(ref.file) as file:
+                return build_upscaler(file, self.device)
+
+        return self._get(ref, load, LoadedUpscaler)
+
+    def describe_control(self, ref: ControlNetRef) -> ControlConfig:
+        """What control network a file holds, from its header alone."""
+        with _open(ref.file) as file:
+            return read_control(file)
 
     def lora(self, file: FileRef) -> LoraFile:
         """The adapters of a LoRA file."""

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from diffusion.errors import DiffusionError
+from diffusion.sampling.controls import summed, with_shared_controls
 from diffusion.sampling.mask import repeat_to
-from diffusion.sampling.protocols import Check, DenoiserModel, Start
+from diffusion.sampling.protocols import Check, Control, DenoiserModel, Start
 from diffusion.sampling.regions import Region, region_of, with_matching_areas
 from diffusion.sampling.run_patches import PassInfo, RunPatch, Seen, mixed
 from diffusion.values import CondEntry, Conditioning
@@ -34,6 +35,7 @@ class _Prompt:
     context: Tensor
     pooled: Tensor | None
     channels: Tensor | None
+    controls: tuple[Control, ...]
     region: Region
 
 
@@ -76,6 +78,8 @@ class Sides:
             for other in entries:
                 if other != name:
                     entries[other] = with_matching_areas(entries[other], entries[name], self._shape)
+        if "positive" in entries and "negative" in entries:
+            entries["negative"] = with_shared_controls(entries["positive"], entries["negative"])
         self._prompts = [_prepare(model, entry, name, start) for name, side in entries.items() for entry in side]
         self._passes: dict[tuple[int, ...], list[_Pass]] = {}
 
@@ -103,15 +107,16 @@ class Sides:
         model = self._model
         scaled = piece if model.prediction == "img_to_img" else piece * (1 / math.sqrt(sigma**2 + 1))
         scaled = scaled.repeat(len(batch.prompts), 1, 1, 1)
+        times = torch.full((scaled.shape[0],), float(model.sampling.timestep(sigma)), device=piece.device)
+        residuals = summed(batch.prompts[0].controls, sigma, scaled, times, batch.context, batch.pooled)
         if batch.channels is not None:
             scaled = torch.cat([scaled, batch.channels], dim=1)
-        times = torch.full((scaled.shape[0],), float(model.sampling.timestep(sigma)), device=piece.device)
         size = (int(piece.shape[-2]), int(piece.shape[-1]))
         call = PassInfo(sigma, size, tuple(prompt.side for prompt in batch.prompts), piece.shape[0])
         with ExitStack() as stack:
             for patch in patches:
                 stack.enter_context(patch.during(call))
-            return model.predict(scaled, times, batch.context, batch.pooled).float()
+            return model.predict(scaled, times, batch.context, batch.pooled, residuals).float()
 
     def _check_resized(self, active: Sequence[int]) -> None:
         fixed = [self._prompts[i] for i in active]
@@ -223,7 +228,7 @@ def _prepare(model: DenoiserModel, entry: CondEntry, side: str, start: Start) ->
     vector = None if inputs.vector is None else repeat_to(inputs.vector, shape[0]).to(model.device)
     region = region_of(entry.options, shape, model.sampling, model.device, side)
     channels = None if inputs.channels is None else region.crop(inputs.channels.to(model.device))
-    return _Prompt(side, context, vector, channels, region)
+    return _Prompt(side, context, vector, channels, inputs.controls, region)
 
 
 def _stack(prompts: Sequence[_Prompt]) -> list[_Pass]:
@@ -258,6 +263,7 @@ def _fits(prompt: _Prompt, group: Sequence[_Prompt]) -> bool:
     lengths = [other.context.shape[1] for other in (*group, prompt)]
     return (
         prompt.region.box == first.region.box
+        and prompt.controls == first.controls
         and prompt.context.shape[2] == first.context.shape[2]
         and (prompt.pooled is None) == (first.pooled is None)
         and (prompt.pooled is None or first.pooled is None or prompt.pooled.shape == first.pooled.shape)

@@ -29,14 +29,43 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Residuals:
+    """What control networks add to a U-Net, float32: to the output of each layer of its way down, and of its middle."""
+
+    down: tuple[Tensor, ...]
+    middle: Tensor
+
+    def times(self, strength: float) -> Residuals:
+        return Residuals(tuple(each * strength for each in self.down), self.middle * strength)
+
+    def plus(self, other: Residuals) -> Residuals:
+        down = tuple(ours + theirs for ours, theirs in zip(self.down, other.down, strict=True))
+        return Residuals(down, self.middle + other.middle)
+
+
+class Control(Protocol):
+    """A control network at work in one run. Two are equal when they give the same for the same input."""
+
+    def active(self, sigma: float) -> bool:
+        """Whether it has a say at a noise level."""
+        ...
+
+    def residuals(self, x: Tensor, timestep: Tensor, context: Tensor, pooled: Tensor | None) -> Residuals:
+        """What it adds for a forward pass; the arguments are those of `DenoiserModel.predict`, x without channels."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ModelInputs:
     """What a network reads beside the latent, the time and the prompt's tokens; None where it reads no such thing.
 
     vector: `[1 or B,P]`, one vector for the whole picture. channels: `[B,K,h,w]`, joined to the scaled latent.
+    controls: the control networks that the prompt uses.
     """
 
     vector: Tensor | None = None
     channels: Tensor | None = None
+    controls: tuple[Control, ...] = ()
 
 
 class DenoiserModel(Protocol):
@@ -73,12 +102,19 @@ class DenoiserModel(Protocol):
         """
         ...
 
-    def predict(self, x: Tensor, timestep: Tensor, context: Tensor, pooled: Tensor | None = None) -> Tensor:
+    def predict(
+        self,
+        x: Tensor,
+        timestep: Tensor,
+        context: Tensor,
+        pooled: Tensor | None = None,
+        residuals: Residuals | None = None,
+    ) -> Tensor:
         """One forward pass.
 
         x: float32 `[B,C+K,h,w]`, already scaled to unit variance (x / sqrt(sigma² + 1); for `img_to_img` as it is),
         with the channels of `inputs` behind it. timestep: float32 `[B]`, integers 0 to 999. context: `[B,T,D]`.
-        pooled: the vector of `inputs`, `[B,P]`, or None.
+        pooled: the vector of `inputs`, `[B,P]`, or None. residuals: what the prompts' control networks add.
         Returns the raw output, float32 `[B,C,h,w]`.
         """
         ...

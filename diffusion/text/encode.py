@@ -7,8 +7,8 @@ weight of 0 removes a word and 1 changes nothing. The windows of a long prompt a
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -16,12 +16,20 @@ from torch import Tensor
 
 from diffusion.errors import BadPrompt
 from diffusion.text.chunks import Chunk, chunk
+from diffusion.text.embeddings import Call, split
 from diffusion.text.prompt import Segment, parse
 from diffusion.text.tokenizer import ClipTokenizer
 from diffusion.values import CondEntry, Conditioning
 
-_EMBEDDING = re.compile(r"(?:^|[ \n])embedding:(\S+)")
 _BATCH = 16
+
+
+@dataclass(slots=True)
+class _Windows:
+    """The windows of a prompt, and the vectors of its embeddings, whose ids follow the vocabulary's."""
+
+    chunks: list[Chunk]
+    vectors: Tensor
 
 
 class TextEncoder(Protocol):
@@ -38,8 +46,15 @@ class TextEncoder(Protocol):
         """The token that fills a window."""
         ...
 
-    def encode_tokens(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """tokens int64 [B, T] → embeddings float32 [B, T, C] and pooled float32 [B, P], on the CPU."""
+    def vectors(self, call: Call) -> tuple[Tensor, str]:
+        """The vectors [N, C] that an embedding in a prompt stands for, and what of the call was only text."""
+        ...
+
+    def encode_tokens(self, tokens: Tensor, vectors: Tensor) -> tuple[Tensor, Tensor]:
+        """tokens int64 [B, T] → embeddings float32 [B, T, C] and pooled float32 [B, P], on the CPU.
+
+        An id from the size of the vocabulary on stands for a row of `vectors` [N, C].
+        """
         ...
 
 
@@ -67,21 +82,30 @@ def encode(clip: TextEncoders, text: str, *, large: str | None = None, **options
     texts = [text] * len(towers) if large is None else [text, large]
     windows = [_windows(tower, each) for tower, each in zip(towers, texts, strict=True)]
     if large is not None:
-        longest = max(len(each) for each in windows)
+        longest = max(len(each.chunks) for each in windows)
         for tower, each in zip(towers, windows, strict=True):
-            each += _windows(tower, "") * (longest - len(each))
+            each.chunks += _windows(tower, "").chunks * (longest - len(each.chunks))
     results = [_embed(tower, each) for tower, each in zip(towers, windows, strict=True)]
     tokens = min(embedding.shape[1] for embedding, _ in results)
     embedding = torch.cat([embedding[:, :tokens] for embedding, _ in results], dim=-1)
     return Conditioning((CondEntry(embedding, results[-1][1], options),))
 
 
-def _windows(tower: TextEncoder, text: str) -> list[Chunk]:
-    segments = parse(text)
-    for segment in segments:
+def _windows(tower: TextEncoder, text: str) -> _Windows:
+    vectors: list[Tensor] = []
+    tokens: list[tuple[list[int], float]] = []
+    for segment in parse(text):
         _check(segment)
-    tokens = [(tower.tokenizer.encode(segment.text), segment.weight) for segment in segments]
-    return chunk(tokens, **_shape(tower))
+        for piece in split(segment.text):
+            words = piece
+            if isinstance(piece, Call):
+                found, words = tower.vectors(piece)
+                first = tower.tokenizer.size + sum(len(each) for each in vectors)
+                tokens.append((list(range(first, first + len(found))), segment.weight))
+                vectors.append(found)
+            if isinstance(words, str):
+                tokens.append((tower.tokenizer.encode(words), segment.weight))
+    return _Windows(chunk(tokens, **_shape(tower)), torch.cat(vectors) if vectors else torch.empty(0))
 
 
 def _shape(tower: TextEncoder) -> dict[str, int]:
@@ -89,11 +113,12 @@ def _shape(tower: TextEncoder) -> dict[str, int]:
     return {"start": tokenizer.start, "end": tokenizer.end, "pad": tower.pad, "length": tower.positions}
 
 
-def _embed(tower: TextEncoder, chunks: list[Chunk]) -> tuple[Tensor, Tensor]:
+def _embed(tower: TextEncoder, windows: _Windows) -> tuple[Tensor, Tensor]:
     """The embedding [1, T, C] of the windows joined, and the first one's pooled vector [1, P]."""
+    chunks = windows.chunks
     weighted = any(weight != 1.0 for each in chunks for weight in each.weights)
     batch = [*chunks, *chunk([], **_shape(tower))] if weighted else chunks
-    embeddings, pooled = _run(tower, batch)
+    embeddings, pooled = _run(tower, batch, windows.vectors)
     if weighted:
         empty = embeddings[-1]
         weights = torch.tensor([each.weights for each in chunks], dtype=torch.float32).unsqueeze(-1)
@@ -101,9 +126,9 @@ def _embed(tower: TextEncoder, chunks: list[Chunk]) -> tuple[Tensor, Tensor]:
     return embeddings.reshape(1, -1, embeddings.shape[-1]).contiguous(), pooled[:1].clone()
 
 
-def _run(clip: TextEncoder, chunks: list[Chunk]) -> tuple[Tensor, Tensor]:
+def _run(clip: TextEncoder, chunks: list[Chunk], vectors: Tensor) -> tuple[Tensor, Tensor]:
     tokens = torch.tensor([each.tokens for each in chunks], dtype=torch.int64)
-    results = [clip.encode_tokens(part) for part in tokens.split(_BATCH)]
+    results = [clip.encode_tokens(part, vectors) for part in tokens.split(_BATCH)]
     return torch.cat([embedding for embedding, _ in results]), torch.cat([pooled for _, pooled in results])
 
 
@@ -113,12 +138,4 @@ def _check(segment: Segment) -> None:
             f"The weight of {segment.text[:60]!r} is {segment.weight}.",
             hint="Give a number such as 1.2, or remove some of the brackets around it.",
             input="text",
-        )
-    found = _EMBEDDING.search(segment.text)
-    if found is not None:
-        raise BadPrompt(
-            f"The prompt asks for the embedding {found.group(1)[:60]!r}; textual inversion is not supported yet.",
-            hint="Remove it from the prompt.",
-            input="text",
-            code="unsupported_embedding",
         )

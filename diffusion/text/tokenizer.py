@@ -27,6 +27,7 @@ class ClipTokenizer:
 
     start = 49_406
     end = 49_407
+    size = 49_408
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:

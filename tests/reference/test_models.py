@@ -11,11 +11,22 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from diffusion import vae
+from diffusion.control.uses import with_use
 from diffusion.library import ModelLibrary
 from diffusion.residency import Residency
 from diffusion.sampling.ksampler import sample
 from diffusion.text.encode import encode
-from diffusion.values import ClipRef, Conditioning, FileRef, Latent, ModelRef, VaeRef
+from diffusion.values import (
+    ClipRef,
+    Conditioning,
+    ControlNetRef,
+    ControlUse,
+    FileRef,
+    Latent,
+    LoraPatch,
+    ModelRef,
+    VaeRef,
+)
 from tests.reference import recipes
 
 pytestmark = pytest.mark.reference
@@ -39,18 +50,23 @@ class Sd15:
         self.file: FileRef = library.resolve("checkpoints", "sd15.safetensors")
         self.residency = Residency(library, "cpu", "fp32")
 
-    def text(self, prompt: str, stop_at_layer: int | None = None) -> Conditioning:
-        return encode(self.residency.clip(ClipRef((self.file,), stop_at_layer=stop_at_layer)), prompt)
+    def text(self, prompt: str, stop_at_layer: int | None = None, patches: tuple[LoraPatch, ...] = ()) -> Conditioning:
+        return encode(self.residency.clip(ClipRef((self.file,), None, patches, stop_at_layer)), prompt)
 
-    def sample(self, latent: Latent, **settings: object) -> Latent:
+    def sample(self, latent: Latent, patches: tuple[LoraPatch, ...] = (), **settings: object) -> Latent:
         chosen = {"seed": 42, "steps": 3, "cfg": 7.5, "sampler": "euler", "scheduler": "normal"} | settings
+        chosen = {"positive": self.text(POSITIVE), "negative": self.text(NEGATIVE)} | chosen
         return sample(
-            self.residency.unet(ModelRef(self.file)),
+            self.residency.unet(ModelRef(self.file, None, patches)),
             latent=latent,
-            positive=self.text(POSITIVE),
-            negative=self.text(NEGATIVE),
             **chosen,  # pyright: ignore[reportArgumentType]
         )
+
+    def extra(self, kind: str, layout: str, name: str) -> FileRef:
+        """A further file, of another layout."""
+        library = self.residency.library
+        recipes.write(layout, library.models_dir / kind / f"{name}.safetensors")
+        return library.resolve(kind, f"{name}.safetensors")
 
     def decode(self, latent: Latent) -> Tensor:
         return vae.decode(self.residency.vae(VaeRef(self.file)), latent)
@@ -115,3 +131,28 @@ def test_image_to_image_matches(sd15: Sd15, recorded: dict[str, Tensor]):
 def test_a_batch_of_another_shape_and_sampler_matches(sd15: Sd15, recorded: dict[str, Tensor]):
     latent = sd15.sample(Latent(torch.zeros(2, 4, 8, 16)), sampler="dpmpp_2m", scheduler="karras")
     assert difference(latent.samples, recorded["sd15/txt2img_batch2_128x64_dpmpp_2m_karras/latent"]) <= TOLERANCE
+
+
+def test_a_lora_matches(sd15: Sd15, recorded: dict[str, Tensor]):
+    lora = sd15.extra("loras", "lora-sd15", "lora")
+    positive, negative = (sd15.text(each, patches=(LoraPatch(lora, 0.6),)) for each in (POSITIVE, NEGATIVE))
+    assert difference(positive.entries[0].embedding, recorded["sd15/lora_0.8_0.6/cond"]) <= TOLERANCE
+    start = Latent(torch.zeros(1, 4, 16, 16))
+    latent = sd15.sample(start, (LoraPatch(lora, 0.8),), positive=positive, negative=negative)
+    assert difference(latent.samples, recorded["sd15/lora_0.8_0.6/latent"]) <= TOLERANCE
+
+
+def test_an_embedding_matches(sd15: Sd15, recorded: dict[str, Tensor]):
+    sd15.extra("embeddings", "embedding-sd15", "recipe")
+    entry = sd15.text("a photo of embedding:recipe on a table").entries[0]
+    assert difference(entry.embedding, recorded["sd15/text/embedding/cond"]) <= TOLERANCE
+    assert entry.pooled is not None
+    assert difference(entry.pooled, recorded["sd15/text/embedding/pooled"]) <= TOLERANCE
+
+
+def test_a_control_network_matches(sd15: Sd15, recorded: dict[str, Tensor]):
+    net = ControlNetRef(sd15.extra("controlnet", "controlnet-sd15", "control"))
+    use = ControlUse(net, recorded["sd15/controlnet_0.7/hint"], 0.7)
+    positive, negative = (with_use(sd15.text(each), use) for each in (POSITIVE, NEGATIVE))
+    latent = sd15.sample(Latent(torch.zeros(1, 4, 16, 16)), positive=positive, negative=negative)
+    assert difference(latent.samples, recorded["sd15/controlnet_0.7/latent"]) <= TOLERANCE

@@ -54,7 +54,9 @@ class AnalyticModel:
     def inputs(self, entry: CondEntry, start: Start, *, negative: bool) -> ModelInputs:
         return ModelInputs(entry.pooled)
 
-    def predict(self, x: Tensor, timestep: Tensor, context: Tensor, pooled: Tensor | None = None) -> Tensor:
+    def predict(
+        self, x: Tensor, timestep: Tensor, context: Tensor, pooled: Tensor | None = None, residuals: object = None
+    ) -> Tensor:
         level = context.mean(dim=(1, 2))[:, None, None, None]
         return 1.1 * torch.tanh(x) + 0.1 * level * torch.cos(timestep / 200)[:, None, None, None]
 

@@ -83,7 +83,9 @@ def test_a_v_prediction_is_read_as_one() -> None:
     kept = 1 / math.sqrt(sigma**2 + 1)
 
     class Velocity(TinyModel):
-        def predict(self, x: Tensor, timestep: Tensor, context: Tensor, pooled: Tensor | None = None) -> Tensor:
+        def predict(
+            self, x: Tensor, timestep: Tensor, context: Tensor, pooled: Tensor | None = None, residuals: object = None
+        ) -> Tensor:
             return (kept * noise - kept * sigma * x0).expand(x.shape)
 
     guidance = Guidance(Velocity("v"), prompt(0.0), prompt(0.0), 1.0, shape=SHAPE)

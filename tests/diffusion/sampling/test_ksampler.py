@@ -77,7 +77,9 @@ def test_ddim_noises_what_is_outside_the_mask_with_a_second_draw() -> None:
 
 def test_the_result_is_in_the_scale_of_the_vae() -> None:
     class Fixed(TinyModel):
-        def predict(self, x: Tensor, timestep: Tensor, context: Tensor, pooled: Tensor | None = None) -> Tensor:
+        def predict(
+            self, x: Tensor, timestep: Tensor, context: Tensor, pooled: Tensor | None = None, residuals: object = None
+        ) -> Tensor:
             return torch.ones_like(x)
 
     result = run(model=Fixed("x0"))

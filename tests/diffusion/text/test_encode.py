@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from diffusion.errors import BadPrompt
+from diffusion.text.embeddings import Call
 from diffusion.text.encode import encode
 from diffusion.text.tokenizer import ClipTokenizer
 
@@ -20,7 +21,10 @@ class Fake:
         self.passes: list[tuple[int, ...]] = []
         self.towers = [self]
 
-    def encode_tokens(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    def vectors(self, call: Call) -> tuple[Tensor, str]:
+        return torch.zeros(3, 2), ", "
+
+    def encode_tokens(self, tokens: Tensor, vectors: Tensor) -> tuple[Tensor, Tensor]:
         self.passes.append(tuple(tokens.shape))
         place = torch.arange(tokens.shape[1]).expand(tokens.shape)
         return torch.stack([tokens, place], -1).float(), tokens[:, :3].float()
@@ -73,6 +77,12 @@ def test_a_weight_that_is_not_finite_is_refused(clip: Fake, text: str):
     assert caught.value.input == "text"
 
 
-def test_an_embedding_is_refused_rather_than_read_as_words(clip: Fake):
-    with pytest.raises(BadPrompt, match="'recipe'"):
-        encode(clip, "a photo of embedding:recipe on a table")
+def test_an_embedding_takes_a_place_for_each_of_its_vectors(clip: Fake):
+    entry = encode(clip, "a embedding:recipe, (embedding:two:1.2) table").entries[0]
+    ids = entry.embedding[0, :, 0]
+    comma, table = clip.tokenizer.encode(","), clip.tokenizer.encode("table")
+    start = [49406, *clip.tokenizer.encode("a"), 49408, 49409, 49410, *comma]
+    assert ids[: len(start)].tolist() == start
+    weighted = ids[len(start) : len(start) + 3]
+    assert torch.allclose(weighted, 49407 + 1.2 * (torch.tensor([49411.0, 49412, 49413]) - 49407))
+    assert int(ids[len(start) + 3 + 1]) == table[0]
