@@ -10,7 +10,7 @@ import difflib
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from types import MappingProxyType
 
@@ -97,11 +97,20 @@ class ModelLibrary:
                 f"There is no file {name!r} in models/{kind}.",
                 hint=self._nearest(kind, name),
             )
-        content_id = self.content_id(path)
+        content_id = self._folder_id(path.parent) if kind == "diffusers" else self.content_id(path)
         config = _beside(path)
         if config is not None:
             content_id += "+" + self.content_id(config)
-        return FileRef(kind, name, str(path), content_id)
+        file = FileRef(kind, name, str(path), content_id)
+        encoder = self.tiny_encoder(file) if kind == "vae" else None
+        return file if encoder is None else replace(file, content_id=f"{content_id}+{encoder.content_id}")
+
+    def _folder_id(self, folder: Path) -> str:
+        """A digest of all weights and configs in a folder."""
+        digest = hashlib.blake2b(digest_size=20)
+        for path, name in _files(folder, (*_WEIGHTS, ".json")):
+            digest.update(f"{name}:{self.content_id(path)};".encode())
+        return digest.hexdigest()
 
     def tiny_encoder(self, file: FileRef) -> FileRef | None:
         """The file that encodes for a tiny VAE whose `file` only decodes: `taesd_encoder` beside `taesd_decoder`."""

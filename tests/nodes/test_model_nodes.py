@@ -225,6 +225,9 @@ def test_a_diffusers_folder_loads_with_what_its_scheduler_says(job: FakeContext)
     assert job.residency.unet(model).prediction == "v"
     assert job.residency.clip(clip).configs[0].width == 64
     assert job.residency.vae(vae).latent_channels == 4
+    before = job.library.resolve("diffusers", "mine").content_id
+    (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps({**config, "prediction_type": "epsilon"}))
+    assert job.library.resolve("diffusers", "mine").content_id != before
     (folder / "vae" / "diffusion_pytorch_model.fp16.safetensors").unlink()
     with pytest.raises(MissingComponent, match="vae") as caught:
         DiffusersLoader(job, "mine")
