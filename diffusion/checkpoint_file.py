@@ -168,8 +168,8 @@ def _first_line(error: BaseException) -> str:
 
 
 def _tensors_in(loaded: object) -> dict[str, Tensor]:
-    """The named tensors, looking into what training programs wrap them in (`state_dict`; `params_ema` and `params` for
-    upscalers), and the `string_to_param` of textual inversion, whose names are kept behind it. A tensor alone has the name `tensor`."""
+    """The named tensors, looking into what training programs wrap them in (`state_dict`; for upscalers `params_ema` or
+    `params`), and the `string_to_param` of textual inversion, which stays in the names. A tensor alone is `tensor`."""
     if isinstance(loaded, Tensor):
         return {"tensor": loaded}
     if not isinstance(loaded, Mapping):
