@@ -14,6 +14,9 @@ from diffusion.keys import diffusers_unet_names
 
 _HEADS = 8
 _HEAD_WIDTH = 64
+_GUIDANCE_INPUT = "time_embedding.cond_proj.weight"
+"""By it a latent consistency model reads the guidance scale, which samplers here apply themselves."""
+
 _ROOTS = ("model.diffusion_model.", "diffusion_model.", "unet.", "")
 
 
@@ -193,7 +196,7 @@ def _original_names(file: Shapes, root: str) -> ShapeMap:
     original = diffusers_unet_names(levels, layers, attends)
     found: dict[str, tuple[int, ...]] = {}
     for name, shape in file.shapes.items():
-        if name.startswith(root):
+        if name.startswith(root) and not name.endswith(_GUIDANCE_INPUT):
             try:
                 found[original(name.removeprefix(root))] = shape
             except KeyError as error:

@@ -293,6 +293,27 @@ def test_weights_stored_in_few_bits_are_computed_with_as_they_are(
     assert torch.equal(weight, stored["model.diffusion_model.input_blocks.0.0.weight"].float())
 
 
+def test_the_guidance_input_of_a_consistency_model_is_left_aside():
+    own = replace(tiny.UNET, layout="diffusers", root="")
+    found = {**xl.shapes(xl.unet(own)), "time_embedding.cond_proj.weight": (32, 256)}
+    assert detect(found).unet == own
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("image_proj.norm.weight", "IP-Adapter"),
+        ("vision_model.embeddings.class_embedding", "vision"),
+        ("scaled_fp8", "8-bit"),
+        ("edm_vpred.sigma_max", "CosXL"),
+        ("joint_blocks.0.x_block.attn.qkv.weight", "Stable Diffusion 3"),
+    ],
+)
+def test_families_that_are_not_run_are_named(name: str, words: str):
+    with pytest.raises(UnsupportedArchitecture, match=words):
+        detect({name: (1,)})
+
+
 def test_weights_can_be_rounded_to_eight_bits(residency: Residency, folder: Path):
     file = save(folder, "checkpoints", "whole.safetensors", xl.unet(tiny.UNET))
     rounded = residency.unet(ModelRef(file, weight_dtype="fp8_e5m2")).module.state_dict()["conv_in.weight"]
