@@ -1,0 +1,130 @@
+"""Enlarges pictures by a network (ESRGAN, SwinIR, HAT, DAT …), tile by tile, with spandrel's architectures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError
+from torch import Tensor
+
+from diffusion.checkpoint_file import CheckpointFile
+from diffusion.errors import BadImage, UnsupportedArchitecture
+from diffusion.families import recognise
+from diffusion.images import MAX_PIXELS
+
+TILE = 512
+"""The side of a tile in pixels of the picture. It is halved when memory runs out, down to MIN_TILE."""
+MIN_TILE = 64
+OVERLAP = 32
+"""By how many pixels neighbouring tiles overlap; their weights rise and fall over it."""
+
+Report = Callable[[int, int], None]
+"""Called with the tiles done and their number, before the first and after each; may raise to stop."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedUpscaler:
+    """An upscaling network on its device, in float32."""
+
+    model: ImageModelDescriptor
+    device: torch.device
+
+    @property
+    def scale(self) -> int:
+        return self.model.scale
+
+    @property
+    def bytes(self) -> int:
+        return sum(each.numel() * each.element_size() for each in self.model.model.parameters())
+
+    def enlarge(self, tile: Tensor) -> Tensor:
+        """float32 [1, 3, h, w] in 0..1 → [1, 3, scale·h, scale·w] on the CPU."""
+        return self.model(tile.to(self.device)).float().cpu()
+
+
+def build_upscaler(file: CheckpointFile, device: torch.device) -> LoadedUpscaler:
+    """The network in a file. Raises UnsupportedArchitecture when it is none that enlarges RGB pictures."""
+    weights = {name: file.tensor(name).float() for name in file.names()}
+    try:
+        model = ModelLoader(device).load_from_state_dict(weights)
+    except UnsupportedModelError as error:
+        known = recognise(file.shapes)
+        what = known.name if known is not None else "no upscaler that is known"
+        raise UnsupportedArchitecture(
+            f"{file.path.name} is {what}.", hint="Choose an upscaler from models/upscale_models.", input="model_name"
+        ) from error
+    if not isinstance(model, ImageModelDescriptor) or (model.input_channels, model.output_channels) != (3, 3):
+        raise UnsupportedArchitecture(
+            f"{file.path.name} ({model.architecture.name}) does not turn one RGB picture into another.",
+            hint="Choose an upscaler for colour pictures.",
+            input="model_name",
+        )
+    model.model.requires_grad_(False).eval()
+    return LoadedUpscaler(model, device)
+
+
+@torch.inference_mode()
+def upscale(net: LoadedUpscaler, image: Tensor, report: Report, *, tile: int = TILE) -> Tensor:
+    """IMAGE [B, H, W, C] → IMAGE [B, scale·H, scale·W, 3], clamped to 0..1.
+
+    Tiles are halved and the picture begun again when the device's memory runs out; what the last, smallest tile raises
+    is passed on. Raises BadImage when the picture is no IMAGE, or would become too large.
+    """
+    if image.ndim != 4 or image.shape[-1] < 3:
+        raise BadImage(f"An image of the shape {list(image.shape)} cannot be enlarged.", input="image")
+    pixels = image[..., :3].movedim(-1, 1).float()
+    if image.shape[1] * image.shape[2] * net.scale**2 > MAX_PIXELS:
+        raise BadImage(
+            f"Enlarged {net.scale} times, {image.shape[2]}×{image.shape[1]} pixels are more than this program makes.",
+            hint="Scale the picture down first.",
+            input="image",
+            code="too_large",
+        )
+    while True:
+        try:
+            return _tiled(net, pixels, tile, report).clamp(0, 1).movedim(1, -1).contiguous().clone()
+        except torch.OutOfMemoryError:
+            if tile // 2 < MIN_TILE:
+                raise
+            tile //= 2
+            if net.device.type == "cuda":
+                torch.cuda.empty_cache()
+
+
+def _tiled(net: LoadedUpscaler, pixels: Tensor, tile: int, report: Report) -> Tensor:
+    batch, channels, height, width = pixels.shape
+    places = [(top, left) for top in _starts(height, tile) for left in _starts(width, tile)]
+    total = batch * len(places)
+    done = 0
+    report(done, total)
+    results: list[Tensor] = []
+    for picture in pixels.split(1):
+        sums = torch.zeros(1, channels, height * net.scale, width * net.scale)
+        weights = torch.zeros(1, 1, height * net.scale, width * net.scale)
+        for top, left in places:
+            enlarged = net.enlarge(picture[:, :, top : top + tile, left : left + tile])
+            rows = slice(top * net.scale, top * net.scale + enlarged.shape[-2])
+            columns = slice(left * net.scale, left * net.scale + enlarged.shape[-1])
+            weight = _ramps(enlarged.shape[-2], net.scale)[:, None] * _ramps(enlarged.shape[-1], net.scale)[None]
+            sums[:, :, rows, columns] += enlarged * weight
+            weights[:, :, rows, columns] += weight
+            done += 1
+            report(done, total)
+        results.append(sums / weights)
+    return torch.cat(results)
+
+
+def _starts(length: int, tile: int) -> Iterator[int]:
+    """Where tiles begin along a side: each overlaps the one before by OVERLAP, and the last ends with the picture."""
+    if length <= tile:
+        yield 0
+        return
+    yield from range(0, length - OVERLAP, tile - OVERLAP)
+
+
+def _ramps(length: int, scale: int) -> Tensor:
+    """Weights along a side of a tile: rising to 1 over the overlap, and falling again."""
+    place = torch.arange(1, length + 1, dtype=torch.float32) / (OVERLAP * scale)
+    return torch.minimum(place, place.flip(0)).clamp(max=1)
