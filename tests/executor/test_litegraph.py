@@ -79,7 +79,9 @@ def test_widgets_are_read_by_position_past_the_seed_control():
     assert nodes["1"]["inputs"] == {"ckpt_name": "a.safetensors"}
     assert nodes["2"]["inputs"] == {"seed": 7, "steps": 12, "sampler_name": "euler", "model": ["1", 0]}
     assert nodes["2"]["_meta"] == {
-        "pos": [10.0, 20.0], "title": "My sampler", "color": "#223",
+        "pos": [10.0, 20.0],
+        "title": "My sampler",
+        "color": "#223",
         "seed_control": {"seed": "randomize"},
     }
 
