@@ -26,8 +26,8 @@ def unet() -> Any:
 def vae() -> Any:
     torch.manual_seed(1)
     blocks = {"down_block_types": ("DownEncoderBlock2D",) * 4, "up_block_types": ("UpDecoderBlock2D",) * 4}
-    widths = (8, 8, 16, 16)
-    return AutoencoderKL(**blocks, block_out_channels=widths, layers_per_block=1, norm_num_groups=2).eval()
+    build: Any = AutoencoderKL
+    return build(**blocks, block_out_channels=(8, 8, 16, 16), layers_per_block=1, norm_num_groups=2).eval()
 
 
 def _part(state: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
