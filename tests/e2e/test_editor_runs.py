@@ -15,7 +15,7 @@ from tests.e2e.conftest import Server
 
 pytestmark = pytest.mark.browser
 
-LONG = 180_000
+LONG = 60_000
 
 
 @pytest.fixture
@@ -38,6 +38,8 @@ def test_a_run_shows_progress_and_preview_and_can_be_cancelled(canvas: Page, ser
 
 
 def test_a_second_run_marks_what_came_from_the_cache(canvas: Page):
+    canvas.get_by_test_id("widget-5-seed-control").click()
+    canvas.get_by_test_id("widget-5-seed-control-fixed").click()
     canvas.get_by_test_id("widget-5-steps").fill("3")
     canvas.get_by_test_id("run-button").click()
     expect(canvas.get_by_test_id("result-7").locator("img").first).to_be_visible(timeout=LONG)
