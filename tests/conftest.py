@@ -23,6 +23,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # Playwright keeps an event loop running to the end, in which no asyncio test could start: the browser comes last.
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
     if not config.getoption("--no-browser-tests"):
         return
     browser = [item for item in items if item.get_closest_marker("browser")]
