@@ -102,14 +102,16 @@ def test_a_picture_without_a_workflow_becomes_an_image_to_load(canvas: Page):
     wait_for_nodes(canvas, 8)
 
 
-def test_a_picture_from_the_gallery_brings_its_workflow_back(canvas: Page):
+def test_a_picture_from_the_gallery_brings_its_workflow_back(canvas: Page, server: Server):
     canvas.get_by_test_id("widget-2-text").fill("a green tree on a meadow at night")
     canvas.get_by_test_id("widget-5-steps").fill("2")
     canvas.get_by_test_id("run-button").click()
     expect(canvas.get_by_test_id("result-7").locator("img").first).to_be_visible(timeout=LONG)
+    expect(canvas.get_by_test_id("status")).to_contain_text("Done", timeout=LONG)
     canvas.get_by_test_id("widget-2-text").fill("another")
     canvas.get_by_test_id("gallery-toggle").click()
-    canvas.get_by_test_id("gallery-item").first.click()
+    (made,) = server.get("/api/v1/jobs?limit=1")["jobs"][0]["outputs"]["7"]
+    canvas.get_by_test_id("gallery").get_by_alt_text(made["filename"], exact=True).click()
     canvas.get_by_test_id("load-workflow").click()
     expect(canvas.get_by_test_id("widget-2-text")).to_have_value("a green tree on a meadow at night")
 
