@@ -48,13 +48,14 @@ def detect_file(file: CheckpointFile, config: FileRef | None) -> Architecture:
     else:
         sidecar = sidecar_from_metadata(file.path.name, file.metadata)
     found = detect(file.shapes, sidecar, name=file.path.name)
-    if found.unet is None:
+    unet = found.unet
+    if unet is None:
         return found
     if "ztsnr" in file.tensors:
         found = replace(found, schedule=replace(found.schedule, zero_terminal=True))
     if sidecar is not None and sidecar.prediction is not None:
         return found
-    return replace(found, prediction=_prediction(file, found, found.unet))
+    return replace(found, prediction=_prediction(file, found, unet))
 
 
 def detect(shapes: ShapeMap, sidecar: Sidecar | None = None, *, name: str = "The file") -> Architecture:
