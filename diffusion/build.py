@@ -43,6 +43,16 @@ def build_unet(
     Raises MissingComponent when the averaged weights are asked for and are not in the file.
     """
     module = unet_skeleton(config)
+    source = unet_source(config, file, use_ema=use_ema)
+    convert: Convert | None = None if rounded is None else lambda _, stored: stored.to(rounded)
+    return fill(module, file, source, device, dtype, convert)
+
+
+def unet_source(config: UnetConfig, file: CheckpointFile, *, use_ema: bool) -> NameMap:
+    """Where a file keeps each parameter of its U-Net: of two copies, the one that `use_ema` asks for.
+
+    Raises MissingComponent when the averaged weights are asked for and are not in the file.
+    """
     plain = unet_names(config)
     averages = ema_names(file.tensors)
     if use_ema and not averages:
@@ -56,8 +66,7 @@ def build_unet(
             return averages.get(original, original)
         return original
 
-    convert: Convert | None = None if rounded is None else lambda _, stored: stored.to(rounded)
-    return fill(module, file, source, device, dtype, convert)
+    return source
 
 
 def unet_skeleton(config: UnetConfig) -> UNet2DConditionModel:
@@ -159,7 +168,7 @@ def build_clip(
     definition, and some files hold them rounded."""
     modules = clip_skeleton(configs)
     for module, config, file in zip(modules, configs, files, strict=True):
-        fill(module, file, clip_names(config), device, dtype, _open_clip if config.layout == "open_clip" else None)
+        fill(module, file, clip_names(config), device, dtype, from_open_clip if config.layout == "open_clip" else None)
         for name, buffer in list(module.named_buffers()):
             if name.endswith("position_ids"):
                 owner = module.get_submodule(name.rpartition(".")[0])
@@ -191,7 +200,7 @@ def clip_skeleton(configs: Sequence[ClipConfig]) -> nn.ModuleList:
     return nn.ModuleList(modules)
 
 
-def _open_clip(name: str, stored: Tensor) -> Tensor:
+def from_open_clip(name: str, stored: Tensor) -> Tensor:
     """OpenCLIP stacks the three projections of attention, and multiplies by its text projection from the right."""
     if name == "text_projection.weight":
         return stored.T.contiguous()
@@ -226,12 +235,12 @@ def fill(
         stored = file.tensor(source(name))
         if convert is not None:
             stored = convert(name, stored)
-        weights[name] = _fitted(file, source(name), stored, value).to(device=device, dtype=dtype)
+        weights[name] = fitted(file, source(name), stored, value).to(device=device, dtype=dtype)
     module.load_state_dict(weights, strict=False, assign=True)
     return module.requires_grad_(False).eval()
 
 
-def _fitted(file: CheckpointFile, name: str, stored: Tensor, wanted: Tensor) -> Tensor:
+def fitted(file: CheckpointFile, name: str, stored: Tensor, wanted: Tensor) -> Tensor:
     """The stored tensor in the shape that the module wants; a 1×1 convolution may be a linear layer, or the other way
     round."""
     if stored.shape == wanted.shape:

@@ -155,8 +155,7 @@ class TextTower:
         if skip:
             embeddings = output.hidden_states[layer]
             if self.config.norm_hidden:
-                owner = getattr(self.module, "text_model", self.module)
-                embeddings = owner.final_layer_norm(embeddings)
+                embeddings = text_transformer(self.module).get_submodule("final_layer_norm")(embeddings)
         if self.config.projection:
             pooled = self.module.get_submodule("text_projection")(pooled)
         return embeddings.float().cpu(), pooled.float().cpu()
@@ -172,8 +171,13 @@ class TextTower:
             del module, inputs
             return torch.where((ids >= 0)[..., None], given[ids.clamp(min=0)].to(output.dtype), output)
 
-        owner = getattr(self.module, "text_model", self.module)
-        return owner.embeddings.token_embedding.register_forward_hook(replaced)
+        table = text_transformer(self.module).get_submodule("embeddings.token_embedding")
+        return table.register_forward_hook(replaced)
+
+
+def text_transformer(module: nn.Module) -> nn.Module:
+    """The transformer of a CLIP text model, which some releases of transformers wrap in a module of its own."""
+    return dict(module.named_children()).get("text_model", module)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -23,14 +23,13 @@ def shapes() -> Shapes:
 def test_the_public_sd15_file_is_recognised():
     found = detect(layout("sd15"))
     assert found.unet is not None
-    assert found.vae is not None
+    assert isinstance(found.vae, VaeConfig)
     (clip,) = found.clip
     assert found.unet.channels == (320, 640, 1280, 1280)
     assert found.unet.attention == (True, True, True, False)
     assert found.unet.heads == (8, 8, 8, 8)
     assert (found.unet.layers_per_level, found.unet.context_dim, found.unet.middle_depth) == (2, 768, 1)
     assert found.vae.channels == (128, 256, 512, 512)
-    assert isinstance(found.vae, VaeConfig)
     assert (found.vae.layers_per_level, found.vae.latent_channels, found.vae.downscale) == (2, 4, 8)
     assert (clip.width, clip.layers, clip.heads) == (768, 12, 12)
     assert (found.prediction, found.schedule.timesteps) == ("eps", 1000)

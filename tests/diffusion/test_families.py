@@ -19,6 +19,7 @@ from diffusion.detect import detect
 from diffusion.errors import BadPrompt, MissingComponent, UnsupportedArchitecture
 from diffusion.keys import clip_names, diffusers_vae_names, unet_names
 from diffusion.library import ModelLibrary
+from diffusion.loaded import text_transformer
 from diffusion.residency import Residency
 from diffusion.sampling.protocols import Start
 from diffusion.text.encode import encode
@@ -137,9 +138,9 @@ def test_the_unet_of_sdxl_reads_sizes_as_diffusers_does(residency: Residency, sd
         up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
         block_out_channels=(64, 128),
         layers_per_block=1,
-        transformer_layers_per_block=(1, 2),
+        transformer_layers_per_block=(1, 2),  # pyright: ignore[reportArgumentType] (declared as one)
         cross_attention_dim=192,
-        attention_head_dim=(1, 2),
+        attention_head_dim=(1, 2),  # pyright: ignore[reportArgumentType]
         use_linear_projection=True,
         addition_embed_type="text_time",
         addition_time_embed_dim=256,
@@ -228,8 +229,7 @@ def test_an_earlier_layer_of_sd2_goes_through_the_norm_and_the_default_is_the_la
     tokens = torch.full((1, 77), 49407)
     (tower,) = residency.clip(ClipRef((file,))).towers
     hidden = tower.module(tokens, output_hidden_states=True)
-    module = getattr(tower.module, "text_model", tower.module)
-    expected = module.final_layer_norm(hidden.hidden_states[-2])
+    expected = text_transformer(tower.module).get_submodule("final_layer_norm")(hidden.hidden_states[-2])
     assert torch.allclose(tower.encode_tokens(tokens)[0], expected, atol=1e-6)
     (last,) = residency.clip(ClipRef((file,), stop_at_layer=-1)).towers
     assert torch.allclose(last.encode_tokens(tokens)[0], hidden.last_hidden_state, atol=1e-6)

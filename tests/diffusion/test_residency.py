@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 from diffusion.ema import flattened
 from diffusion.errors import CorruptFile, DiffusionError, MissingComponent
 from diffusion.library import ModelLibrary
+from diffusion.loaded import text_transformer
 from diffusion.residency import Residency
 from diffusion.values import ClipRef, FileRef, ModelRef, VaeRef
 from tests.diffusion import tiny
@@ -83,8 +84,8 @@ def test_an_earlier_layer_goes_through_the_final_norm(residency: Residency):
     (earlier,) = residency.clip(ClipRef((file(residency),), stop_at_layer=-2)).towers
     (beyond,) = residency.clip(ClipRef((file(residency),), stop_at_layer=-20)).towers
     hidden = last.module(tokens, output_hidden_states=True).hidden_states[-2]
-    owner = getattr(last.module, "text_model", last.module)
-    assert torch.allclose(earlier.encode_tokens(tokens)[0], owner.final_layer_norm(hidden), atol=1e-6)
+    norm = text_transformer(last.module).get_submodule("final_layer_norm")
+    assert torch.allclose(earlier.encode_tokens(tokens)[0], norm(hidden), atol=1e-6)
     assert torch.equal(beyond.encode_tokens(tokens)[0], last.encode_tokens(tokens)[0])
     assert torch.equal(earlier.encode_tokens(tokens)[1], last.encode_tokens(tokens)[1])
     assert residency.loads.clip == 1

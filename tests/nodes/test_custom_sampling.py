@@ -45,8 +45,8 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
     tiny.write(folder / "models" / "checkpoints" / "tiny.safetensors")
     context = FakeContext(folder)
     model, clip, _ = CheckpointLoader(context, "tiny.safetensors")
-    prompts = (CLIPTextEncode(context, text, clip) for text in ("a fox", ""))
-    return Parts(context, model, *prompts, EmptyLatent(64, 32, 2))
+    fox, empty = (CLIPTextEncode(context, text, clip) for text in ("a fox", ""))
+    return Parts(context, model, fox, empty, EmptyLatent(64, 32, 2))
 
 
 def custom(parts: Parts, sampler: SamplerRef, levels: torch.Tensor, **changes):

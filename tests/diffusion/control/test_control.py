@@ -87,7 +87,7 @@ def test_two_uses_add_up(residency: Residency):
     positive, negative = prompt(1), prompt(2)
     whole = run(residency, with_use(positive, once), with_use(negative, once))
     twice = [with_use(with_use(each, half), ControlUse(net(residency), HINT, 0.4)) for each in (positive, negative)]
-    assert close(run(residency, *twice), whole)
+    assert close(run(residency, twice[0], twice[1]), whole)
 
 
 def test_it_acts_only_in_its_part_of_the_sampling(residency: Residency):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -17,10 +18,10 @@ from tests.diffusion.sampling.models import TinyModel, prompt
 
 EMPTY = Latent(torch.zeros(1, 4, 8, 8))
 SIGMAS = torch.tensor([14.0, 6.0, 2.5, 1.0, 0.4, 0.1, 0.0])
-SA = {"eta": 1.0, "sde_start_sigma": 5.0, "sde_end_sigma": 0.5, "s_noise": 1.0}
+SA: dict[str, Any] = {"eta": 1.0, "sde_start_sigma": 5.0, "sde_end_sigma": 0.5, "s_noise": 1.0}
 
 
-def walk(name: str, latent: Latent = EMPTY, sigmas: torch.Tensor = SIGMAS, **options: float | str) -> torch.Tensor:
+def walk(name: str, latent: Latent = EMPTY, sigmas: torch.Tensor = SIGMAS, **options: Any) -> torch.Tensor:
     model = TinyModel()
     guide = guide_by(model, CfgRule(prompt(0.1), prompt(-0.1), 3.0))
     made = run(
@@ -60,8 +61,8 @@ def test_a_setting_takes_effect_and_its_default_does_not(name: str, defaults: di
 
 
 def test_reverse_time_er_sde_without_noise_is_the_ode():
-    reverse = {"solver_type": "Reverse-time SDE", "max_stage": 3, "eta": 0.0, "s_noise": 1.0}
-    ode = {**reverse, "solver_type": "ODE", "eta": 1.0}
+    reverse: dict[str, Any] = {"solver_type": "Reverse-time SDE", "max_stage": 3, "eta": 0.0, "s_noise": 1.0}
+    ode: dict[str, Any] = {**reverse, "solver_type": "ODE", "eta": 1.0}
     assert torch.equal(walk("er_sde", **reverse), walk("er_sde", **ode))
     first = {**ode, "max_stage": 1}
     assert torch.allclose(walk("er_sde", **first), walk("euler"), atol=1e-4)

@@ -16,7 +16,6 @@ from nodes.sdk import (
     Context,
     DeclarationError,
     Help,
-    Image,
     InputImage,
     Label,
     Mask,
@@ -52,7 +51,7 @@ def declare(function):
 
 def test_a_function_becomes_a_spec_and_stays_callable():
     @node(title="Add", category="math", aliases=("Plus",), output=True, version=3)
-    def Add(a: int, b: Annotated[int, Range(0, 9, slider=True), Help("How much.")] = 2) -> Image:
+    def Add(a: int, b: Annotated[int, Range(0, 9, slider=True), Help("How much.")] = 2) -> int:
         """Adds.
 
         Really.
