@@ -110,6 +110,17 @@ def _block(way: str, depths: tuple[int, ...]) -> str:
 
 def build_vae(config: VaeConfig, file: CheckpointFile, device: torch.device, dtype: torch.dtype) -> AutoencoderKL:
     """The autoencoder of a file."""
+    return fill(vae_skeleton(config), file, vae_source(config, file), device, dtype)
+
+
+def vae_source(config: VaeConfig, file: CheckpointFile) -> NameMap:
+    """Where a file keeps each parameter of its autoencoder."""
+    old = f"{config.root}decoder.mid_block.attentions.0.query.weight" in file.tensors
+    return vae_names(config, old_attention=old)
+
+
+def vae_skeleton(config: VaeConfig) -> AutoencoderKL:
+    """An autoencoder without weights."""
     levels = len(config.channels)
     shape: dict[str, Any] = {
         "down_block_types": ("DownEncoderBlock2D",) * levels,
@@ -117,7 +128,7 @@ def build_vae(config: VaeConfig, file: CheckpointFile, device: torch.device, dty
         "block_out_channels": config.channels,
     }
     with torch.device("meta"):
-        module = AutoencoderKL(
+        return AutoencoderKL(
             in_channels=config.in_channels,
             out_channels=config.in_channels,
             **shape,
@@ -127,8 +138,6 @@ def build_vae(config: VaeConfig, file: CheckpointFile, device: torch.device, dty
             use_quant_conv=config.quant_conv,
             use_post_quant_conv=config.quant_conv,
         )
-    old = f"{config.root}decoder.mid_block.attentions.0.query.weight" in file.tensors
-    return fill(module, file, vae_names(config, old_attention=old), device, dtype)
 
 
 def build_tiny_vae(

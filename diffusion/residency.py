@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from diffusion.upscale import LoadedUpscaler
 
 Loaded: TypeAlias = "LoadedUnet | LoadedClip | LoadedVae | LoadedControlNet | LoadedUpscaler | LoraFile"
-_ROUNDED = {"default": None, "fp8_e4m3fn": torch.float8_e4m3fn, "fp8_e5m2": torch.float8_e5m2}
+ROUNDED = {"default": None, "fp8_e4m3fn": torch.float8_e4m3fn, "fp8_e5m2": torch.float8_e5m2}
 L = TypeVar("L", LoadedUnet, LoadedClip, LoadedVae, LoadedControlNet, "LoadedUpscaler", LoraFile)
 
 
@@ -107,7 +107,7 @@ class Residency:
                 dtype = self.placement.unet
                 return LoadedUnet(
                     module=build_unet(
-                        found.unet, file, self.device, dtype, use_ema=ref.use_ema, rounded=_ROUNDED[ref.weight_dtype]
+                        found.unet, file, self.device, dtype, use_ema=ref.use_ema, rounded=ROUNDED[ref.weight_dtype]
                     ),
                     config=found.unet,
                     sampling=_levels(found.schedule),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from torch import Tensor
 
 from diffusion.errors import DiffusionError
 from diffusion.patches.apply import Change
+from diffusion.patches.lora import Shapes
 from diffusion.values import Share
 
 
@@ -19,8 +20,9 @@ class CannotMerge(DiffusionError):
 
 
 def merge_changes(
-    own: Mapping[str, Tensor],
-    other: Mapping[str, Tensor],
+    own: Shapes,
+    other: Shapes,
+    read: Callable[[str], Tensor],
     shares: Sequence[Share],
     place: Callable[[str], str],
     *,
@@ -28,21 +30,20 @@ def merge_changes(
 ) -> dict[str, tuple[Change, ...]]:
     """For each parameter that a merge changes, how.
 
-    `own` and `other` are the parameters of both by name; `place` gives a parameter's place in the model's single-file
-    layout, to which the prefixes of `shares` refer. Raises CannotMerge when a parameter has no counterpart of the same
-    shape.
+    `own` and `other` are the shapes of both's parameters by name, and `read` gives a parameter of the other; `place`
+    gives a parameter's place in the model's single-file layout, to which the prefixes of `shares` refer. Raises
+    CannotMerge when a parameter has no counterpart of the same shape.
     """
     changes: dict[str, tuple[Change, ...]] = {}
     unlike: list[str] = []
-    for name, weight in own.items():
+    for name, shape in own.items():
         share = share_of(place(name), shares)
         if share is None or (share.own == 1.0 and share.other == 0.0):
             continue
-        counterpart = other.get(name)
-        if counterpart is None or counterpart.shape != weight.shape:
+        if other.get(name) != shape:
             unlike.append(name)
         else:
-            changes[name] = (partial(_mix, counterpart, share),)
+            changes[name] = (partial(_mix, partial(read, name), share),)
     if unlike:
         raise CannotMerge(
             f"{len(unlike)} of {len(own)} weights have no counterpart of the same shape in {other_name}, "
@@ -59,5 +60,5 @@ def share_of(name: str, shares: Sequence[Share]) -> Share | None:
     return max(fitting, key=lambda share: len(share.prefix), default=None)
 
 
-def _mix(other: Tensor, share: Share, weight: Tensor) -> Tensor:
-    return weight * share.own + other.to(weight.device).float() * share.other
+def _mix(other: Callable[[], Tensor], share: Share, weight: Tensor) -> Tensor:
+    return weight * share.own + other().to(weight.device).float() * share.other

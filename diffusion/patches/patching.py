@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import torch
@@ -10,10 +11,10 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
 
 from diffusion.architecture import UnetConfig
-from diffusion.keys import unet_names
+from diffusion.keys import NameMap, original_unet_names
 from diffusion.loaded import LoadedClip, LoadedUnet
 from diffusion.patches.apply import Change, changed_copy
-from diffusion.patches.lora import Part, check_fit, fit
+from diffusion.patches.lora import Part, Shapes, check_fit, fit
 from diffusion.patches.lora_file import LoraFile
 from diffusion.patches.merge import CannotMerge, merge_changes
 from diffusion.patches.targets import text_targets, unet_targets
@@ -22,76 +23,95 @@ from diffusion.values import ClipRef, FileRef, LoraPatch, MergePatch, ModelRef
 M = TypeVar("M", bound=nn.Module)
 
 
-class Models(Protocol):
-    """Where patches get what they are made of."""
+class Loras(Protocol):
+    """Where patches get the adapters of a LoRA file."""
 
     def lora(self, file: FileRef) -> LoraFile: ...
+
+
+class Models(Loras, Protocol):
+    """Where patches get what they are made of."""
 
     def unet(self, ref: ModelRef) -> LoadedUnet: ...
 
     def clip(self, ref: ClipRef) -> LoadedClip: ...
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Counterpart:
+    """A model to be merged into another: its parameters' shapes, and the parameter of a name."""
+
+    shapes: Shapes
+    read: Callable[[str], Tensor]
+
+
 def unet_part(module: nn.Module, config: UnetConfig) -> Part:
     """A U-Net, with or without weights, as LoRA files see it."""
-    shapes = _shapes(module)
-    place = unet_names(config)
+    shapes = shapes_of(module)
+    place = original_unet_names(config)
     return Part("U-Net", unet_targets(shapes, {name: place(name) for name in shapes}), shapes)
 
 
 def clip_part(module: nn.Module) -> Part:
     """A text encoder, or the list of a model's, with or without weights, as LoRA files see it."""
-    shapes = _shapes(module)
+    shapes = shapes_of(module)
     towers = [f"{place}." for place in range(len(module))] if isinstance(module, nn.ModuleList) else [""]
     return Part("text encoder", text_targets(shapes, towers), shapes)
 
 
 def patched_unet(base: LoadedUnet, patches: Sequence[object], family: str, models: Models) -> UNet2DConditionModel:
     """The U-Net with patches applied, sharing what they leave alone."""
-    changes: dict[str, tuple[Change, ...]] = {}
-    part = unet_part(base.module, base.config)
-    place = unet_names(base.config)
-    own = _parameters(base.module)
-    for patch in patches:
-        match patch:
-            case LoraPatch(file, strength):
-                _extend(changes, _lora(models.lora(file), strength, family, part))
-            case MergePatch(ModelRef() as ref, shares):
-                other = _parameters(models.unet(ref).module)
-                _extend(
-                    changes,
-                    merge_changes(
-                        own,
-                        other,
-                        shares,
-                        lambda name: place(name).removeprefix("model.diffusion_model."),
-                        other_name=ref.file.name,
-                    ),
-                )
-            case _:
-                raise TypeError(f"{patch!r} is no patch of a model")
-    return changed_copy(base.module, changes)
+
+    def counterpart(other: ModelRef | ClipRef) -> Counterpart:
+        assert isinstance(other, ModelRef)
+        module = models.unet(other).module
+        return Counterpart(shapes_of(module), _parameters(module).__getitem__)
+
+    part, place = unet_part(base.module, base.config), original_unet_names(base.config)
+    return changed_copy(base.module, changes_by(patches, part, family, place, models, counterpart))
 
 
 def patched_clip(module: M, patches: Sequence[object], family: str, models: Models) -> M:
     """The text encoder, or list of them, with patches applied."""
+
+    def counterpart(other: ModelRef | ClipRef) -> Counterpart:
+        assert isinstance(other, ClipRef)
+        loaded = models.clip(other).module
+        return Counterpart(shapes_of(loaded), _parameters(loaded).__getitem__)
+
+    return changed_copy(module, changes_by(patches, clip_part(module), family, str, models, counterpart))
+
+
+def changes_by(
+    patches: Sequence[object],
+    part: Part,
+    family: str,
+    place: NameMap,
+    models: Loras,
+    counterpart: Callable[[ModelRef | ClipRef], Counterpart],
+) -> dict[str, tuple[Change, ...]]:
+    """What patches do to each parameter of a component, in order.
+
+    `place` gives a parameter's place in the original layout; `counterpart` gives the weights of a model to merge.
+    """
     changes: dict[str, tuple[Change, ...]] = {}
-    part = clip_part(module)
     for patch in patches:
         match patch:
             case LoraPatch(file, strength):
-                _extend(changes, _lora(models.lora(file), strength, family, part))
-            case MergePatch(ClipRef() as ref, shares):
-                other = _parameters(models.clip(ref).module)
+                more = _lora(models.lora(file), strength, family, part)
+            case MergePatch(other, shares):
+                theirs = counterpart(other)
+                name = other.file.name if isinstance(other, ModelRef) else other.files[0].name
                 try:
-                    more = merge_changes(_parameters(module), other, shares, str, other_name=ref.files[0].name)
+                    more = merge_changes(part.shapes, theirs.shapes, theirs.read, shares, place, other_name=name)
                 except CannotMerge as error:
-                    error.input = "clip2"
+                    error.input = "model2" if isinstance(other, ModelRef) else "clip2"
                     raise
-                _extend(changes, more)
             case _:
-                raise TypeError(f"{patch!r} is no patch of a text encoder")
-    return changed_copy(module, changes)
+                raise TypeError(f"{patch!r} is no patch of a {part.title}")
+        for name, steps in more.items():
+            changes[name] = (*changes.get(name, ()), *steps)
+    return changes
 
 
 def _lora(lora: LoraFile, strength: float, family: str, part: Part) -> dict[str, tuple[Change, ...]]:
@@ -101,12 +121,8 @@ def _lora(lora: LoraFile, strength: float, family: str, part: Part) -> dict[str,
     return found.changes(strength)
 
 
-def _extend(changes: dict[str, tuple[Change, ...]], more: Mapping[str, tuple[Change, ...]]) -> None:
-    for name, steps in more.items():
-        changes[name] = (*changes.get(name, ()), *steps)
-
-
-def _shapes(module: nn.Module) -> dict[str, torch.Size]:
+def shapes_of(module: nn.Module) -> dict[str, torch.Size]:
+    """The shapes of a module's parameters."""
     return {name: value.shape for name, value in module.named_parameters()}
 
 
