@@ -12,8 +12,8 @@ from diffusion.control.network import LoadedControlNet
 from diffusion.control.uses import uses_of
 from diffusion.errors import DiffusionError
 from diffusion.images import crop_to_proportions
+from diffusion.ops.batches import repeat_to
 from diffusion.sampling.discrete import DiscreteSchedule
-from diffusion.sampling.mask import repeat_to
 from diffusion.sampling.protocols import Control, Residuals
 from diffusion.values import CondEntry, ControlNetRef, ControlUse
 

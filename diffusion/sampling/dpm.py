@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from diffusion.errors import DiffusionError
-from diffusion.sampling.euler import ancestral_step, euler_step
+from diffusion.sampling.euler import add_noise, ancestral_step, euler_step
 from diffusion.sampling.protocols import Denoise, Noise, Report
 
 
@@ -37,8 +37,7 @@ def dpm_2_ancestral(
         denoised = denoise(x, sigmas[i])
         down, up = ancestral_step(sigmas[i], sigmas[i + 1], eta)
         x = _midpoint(denoise, x, denoised, sigmas[i], down)
-        if up > 0.0:
-            x = torch.add(x, noise(sigmas[i], sigmas[i + 1]), alpha=up * s_noise)
+        x = add_noise(x, noise, sigmas[i], sigmas[i + 1], up * s_noise)
         report(i, sigmas[i], denoised)
     return x
 
@@ -192,8 +191,7 @@ def dpm_adaptive(
             )
         if control.accepts(error):
             x, lower = high, low
-            if up > 0.0 and noise is not None:
-                x = torch.add(x, noise(math.exp(-now), math.exp(-after)), alpha=up * s_noise)
+            x = add_noise(x, noise, math.exp(-now), math.exp(-after), up * s_noise)
             now = after
             report(min(total - 1, int(total * (now - start) / (end - start))), math.exp(-now), step.denoised)
     return x

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from diffusion.sampling.euler import ancestral_step, euler_step
+from diffusion.sampling.euler import add_noise, ancestral_step, euler_step
 from diffusion.sampling.protocols import Denoise, GuidedDenoise, Noise, Report
 
 
@@ -63,8 +63,7 @@ def dpmpp_2s_ancestral(
             middle = math.sqrt(sigmas[i] * down)
             target = denoise(euler_step(x, denoised, sigmas[i], middle), middle)
         x = euler_step(x, target, sigmas[i], down)
-        if up > 0.0:
-            x = torch.add(x, noise(sigmas[i], sigmas[i + 1]), alpha=up * s_noise)
+        x = add_noise(x, noise, sigmas[i], sigmas[i + 1], up * s_noise)
         report(i, sigmas[i], denoised)
     return x
 
@@ -92,7 +91,6 @@ def dpmpp_2s_ancestral_cfg_pp(
             target, unconditional = denoise.with_unconditional(halfway, middle)
             moved = x + (denoised - unconditional)
         x = euler_step(moved, target, sigmas[i], down)
-        if up > 0.0:
-            x = torch.add(x, noise(sigmas[i], sigmas[i + 1]), alpha=up * s_noise)
+        x = add_noise(x, noise, sigmas[i], sigmas[i + 1], up * s_noise)
         report(i, sigmas[i], denoised)
     return x

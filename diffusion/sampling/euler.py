@@ -25,6 +25,15 @@ def ancestral_step(sigma: float, sigma_next: float, eta: float = 1.0) -> tuple[f
     return math.sqrt(sigma_next**2 - up**2), up
 
 
+def add_noise(x: Tensor, noise: Noise | None, sigma: float, sigma_next: float, amount: float) -> Tensor:
+    """Add fresh noise of standard deviation `amount` for the step between two sigmas; none is drawn when it is 0."""
+    if amount <= 0.0:
+        return x
+    if noise is None:
+        raise ValueError("a sampler with eta above 0 needs a source of noise")
+    return torch.add(x, noise(sigma, sigma_next), alpha=amount)
+
+
 def euler(denoise: Denoise, x: Tensor, sigmas: Sequence[float], *, report: Report) -> Tensor:
     """Karras et al. 2022, algorithm 2 without churn and correction; the same as DDIM (Song et al. 2021)."""
     for i in range(len(sigmas) - 1):
@@ -49,8 +58,7 @@ def euler_ancestral(
         denoised = denoise(x, sigmas[i])
         down, up = ancestral_step(sigmas[i], sigmas[i + 1], eta)
         x = euler_step(x, denoised, sigmas[i], down)
-        if up > 0.0:
-            x = torch.add(x, noise(sigmas[i], sigmas[i + 1]), alpha=up * s_noise)
+        x = add_noise(x, noise, sigmas[i], sigmas[i + 1], up * s_noise)
         report(i, sigmas[i], denoised)
     return x
 
@@ -79,8 +87,7 @@ def euler_ancestral_cfg_pp(
         denoised, unconditional = denoise.with_unconditional(x, sigmas[i])
         down, up = ancestral_step(sigmas[i], sigmas[i + 1], eta)
         x = torch.add(denoised, x - unconditional, alpha=down / sigmas[i])
-        if up > 0.0:
-            x = torch.add(x, noise(sigmas[i], sigmas[i + 1]), alpha=up * s_noise)
+        x = add_noise(x, noise, sigmas[i], sigmas[i + 1], up * s_noise)
         report(i, sigmas[i], denoised)
     return x
 

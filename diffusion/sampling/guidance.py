@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from diffusion.errors import DiffusionError
+from diffusion.ops.batches import repeat_to
 from diffusion.sampling.controls import summed, with_shared_controls
-from diffusion.sampling.mask import repeat_to
 from diffusion.sampling.protocols import Check, Control, DenoiserModel, Start
 from diffusion.sampling.regions import Region, region_of, with_matching_areas
 from diffusion.sampling.run_patches import PassInfo, RunPatch, Seen, mixed

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from diffusion.errors import DiffusionError
+from diffusion.ops.batches import repeat_to
 from diffusion.sampling.protocols import GuidedDenoise
 from diffusion.sampling.run_patches import RunPatch
 
@@ -19,14 +20,6 @@ def fit_mask(mask: Tensor, shape: torch.Size) -> Tensor:
     if mask.shape[-2:] != shape[-2:]:
         mask = torch.nn.functional.interpolate(mask, size=tuple(shape[-2:]), mode="bilinear")
     return repeat_to(mask, shape[0])
-
-
-def repeat_to(tensor: Tensor, count: int) -> Tensor:
-    """`tensor` with `count` items in its first dimension: repeated in turn, or cut."""
-    if tensor.shape[0] == count:
-        return tensor
-    times = -(-count // tensor.shape[0])
-    return tensor.repeat(times, *[1] * (tensor.dim() - 1))[:count]
 
 
 class MaskedDenoise:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from diffusion.sampling.euler import ancestral_step, euler_step
+from diffusion.sampling.euler import add_noise, ancestral_step, euler_step
 from diffusion.sampling.protocols import Denoise, GuidedDenoise, Noise, Report
 
 
@@ -32,7 +32,7 @@ def res_multistep(
             x = euler_step(x, denoised, sigmas[i], down)
         else:
             x = _second_order(x, denoised, last, sigmas[i - 1 : i + 1], last_down, down)
-        x = _add_noise(x, noise, sigmas[i], sigmas[i + 1], up * s_noise)
+        x = add_noise(x, noise, sigmas[i], sigmas[i + 1], up * s_noise)
         last, last_down = denoised, down
         report(i, sigmas[i], denoised)
     return x
@@ -60,7 +60,7 @@ def res_multistep_cfg_pp(
         else:
             moved = x + (denoised - unconditional)
             x = _second_order(moved, unconditional, last, sigmas[i - 1 : i + 1], last_down, down)
-        x = _add_noise(x, noise, sigmas[i], sigmas[i + 1], up * s_noise)
+        x = add_noise(x, noise, sigmas[i], sigmas[i + 1], up * s_noise)
         last, last_down = unconditional, down
         report(i, sigmas[i], denoised)
     return x
@@ -78,14 +78,6 @@ def _second_order(
     b2 = phi_2 / c2
     x = torch.add(x * math.exp(-h), denoised, alpha=h * (phi_1 - b2))
     return torch.add(x, last, alpha=h * b2)
-
-
-def _add_noise(x: Tensor, noise: Noise | None, sigma: float, sigma_next: float, amount: float) -> Tensor:
-    if amount <= 0.0:
-        return x
-    if noise is None:
-        raise ValueError("a sampler with eta above 0 needs a source of noise")
-    return torch.add(x, noise(sigma, sigma_next), alpha=amount)
 
 
 def gradient_estimation(

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from diffusion.errors import BadLatent, DiffusionError
+from diffusion.ops.batches import repeat_to
 from diffusion.sampling.discrete import DiscreteSchedule
-from diffusion.sampling.mask import MaskedDenoise, fit_mask, repeat_to
+from diffusion.sampling.mask import MaskedDenoise, fit_mask
 from diffusion.sampling.noise import initial_noise
 from diffusion.sampling.protocols import DenoiserModel, GuidedDenoise, OnStep, Start, StepInfo
 from diffusion.sampling.run_patches import RunPatch, patches_of

@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from diffusion.sampling.euler import ancestral_step, euler_step
+from diffusion.sampling.euler import add_noise, ancestral_step, euler_step
 from diffusion.sampling.protocols import Denoise, Noise, Report
 
 
@@ -35,13 +35,11 @@ def dpmpp_sde(
             middle = _between(sigma, sigma_next, r)
             down, up = ancestral_step(sigma, middle, eta)
             inner = euler_step(x, denoised, sigma, down)
-            if up > 0.0:
-                inner = torch.add(inner, noise(sigma, middle), alpha=up * s_noise)
+            inner = add_noise(inner, noise, sigma, middle, up * s_noise)
             target = torch.lerp(denoised, denoise(inner, middle), 1 / (2 * r))
             down, up = ancestral_step(sigma, sigma_next, eta)
             x = euler_step(x, target, sigma, down)
-            if up > 0.0:
-                x = torch.add(x, noise(sigma, sigma_next), alpha=up * s_noise)
+            x = add_noise(x, noise, sigma, sigma_next, up * s_noise)
         else:
             x = denoised
         report(i, sigma, denoised)
@@ -71,7 +69,7 @@ def dpmpp_2m_sde(
                 gone = -math.expm1(-h * (1 + eta))
                 weight = gone / 2 if solver_type == "midpoint" else 1 - gone / (h * (1 + eta))
                 x_new = torch.add(x_new, denoised - last, alpha=weight * ratio)
-            x = _add_noise(x_new, noise, sigmas[i], sigmas[i + 1], eta, s_noise)
+            x = _add_gathered(x_new, noise, sigmas[i], sigmas[i + 1], eta, s_noise)
         else:
             x = denoised
         last = denoised
@@ -107,7 +105,7 @@ def dpmpp_3m_sde(
                     slope = torch.add(slope, bend, alpha=h_1 / h)
                     x_new = torch.add(x_new, bend, alpha=0.5 - phi_2 / h_eta)
                 x_new = torch.add(x_new, slope, alpha=phi_2)
-            x = _add_noise(x_new, noise, sigmas[i], sigmas[i + 1], eta, s_noise)
+            x = _add_gathered(x_new, noise, sigmas[i], sigmas[i + 1], eta, s_noise)
             history = [*history[-1:], (denoised, h)]
         else:
             x = denoised
@@ -126,7 +124,7 @@ def _first_order(x: Tensor, denoised: Tensor, h: float, eta: float) -> Tensor:
     return torch.lerp(denoised, x, math.exp(-h * (1 + eta)))
 
 
-def _add_noise(x: Tensor, noise: Noise, sigma: float, sigma_next: float, eta: float, s_noise: float) -> Tensor:
+def _add_gathered(x: Tensor, noise: Noise, sigma: float, sigma_next: float, eta: float, s_noise: float) -> Tensor:
     """Add what the SDE gathers in the step: noise of variance sigma'² (1 - (sigma'/sigma)^(2 eta))."""
     amount = sigma_next * math.sqrt(-math.expm1(-2 * eta * math.log(sigma / sigma_next))) * s_noise
-    return torch.add(x, noise(sigma, sigma_next), alpha=amount) if amount > 0.0 else x
+    return add_noise(x, noise, sigma, sigma_next, amount)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from diffusion.sampling.mask import MaskedDenoise, fit_mask, repeat_to
+from diffusion.sampling.mask import MaskedDenoise, fit_mask
 from tests.diffusion.sampling.models import Counted
 
 SHAPE = torch.Size((2, 4, 8, 8))
@@ -20,12 +20,6 @@ def test_a_mask_is_resized_to_the_latent_and_repeated_over_the_batch() -> None:
 
 def test_a_mask_without_a_batch_is_one_for_all() -> None:
     assert torch.equal(fit_mask(torch.ones(8, 8), SHAPE), torch.ones(2, 1, 8, 8))
-
-
-def test_items_are_repeated_in_turn_or_cut() -> None:
-    two = torch.tensor([[1.0], [2.0]])
-    assert repeat_to(two, 5).flatten().tolist() == [1, 2, 1, 2, 1]
-    assert repeat_to(two, 1).flatten().tolist() == [1]
 
 
 def test_outside_the_mask_the_model_sees_the_original_noised_to_the_present_level() -> None:
