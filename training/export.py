@@ -14,10 +14,12 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
+from diffusion.keys import NameMap, diffusers_unet_names, diffusers_vae_names
 from training.autoencoder import SCALE_FACTOR, Autoencoder
 from training.model import expand_tokens
-from training.naming import State, to_ldm, unet_modules, vae_modules
 from training.tokenizer import LENGTH, VOCABULARY_SIZE
+
+State = dict[str, torch.Tensor]
 
 UNET_PREFIX = "model.diffusion_model."
 VAE_PREFIX = "first_stage_model."
@@ -26,10 +28,10 @@ TEXT_PREFIX = "cond_stage_model.transformer.text_model."
 
 def single_file_state(unet: Any, vae: Autoencoder, text: Any) -> State:
     """All weights under their LDM names, float16; the token table is widened to the whole vocabulary."""
-    config = unet.config
-    ldm_unet = to_ldm(unet.state_dict(), unet_modules(attention_levels(unet), config.layers_per_block))
-    ldm_vae = to_ldm(vae.state_dict(), vae_modules(len(vae.config.block_out_channels), vae.config.layers_per_block))
-    state = {UNET_PREFIX + k: v for k, v in ldm_unet.items()} | {VAE_PREFIX + k: v for k, v in ldm_vae.items()}
+    levels = attention_levels(unet)
+    unet_names = diffusers_unet_names(len(levels), unet.config.layers_per_block, levels[::-1])
+    vae_names = diffusers_vae_names(len(vae.config.block_out_channels), vae.config.layers_per_block)
+    state = renamed(unet, UNET_PREFIX, unet_names) | renamed(vae, VAE_PREFIX, vae_names)
     for key, value in text.state_dict().items():
         name = key.removeprefix("text_model.")
         if name == "embeddings.token_embedding.weight" and len(value) != VOCABULARY_SIZE:
@@ -39,6 +41,13 @@ def single_file_state(unet: Any, vae: Autoencoder, text: Any) -> State:
     state = {k: v.detach().cpu().to(torch.float16).contiguous() for k, v in state.items()}
     state[TEXT_PREFIX + "embeddings.position_ids"] = torch.arange(LENGTH)[None]
     return state
+
+
+def renamed(module: torch.nn.Module, prefix: str, names: NameMap) -> State:
+    """A network's weights under their LDM names. The autoencoder's attention is linear in diffusers, and made of
+    convolutions of one pixel in LDM. Raises KeyError for a weight that has no place."""
+    state = {prefix + names(name): weight for name, weight in module.state_dict().items()}
+    return {k: v[:, :, None, None] if ".attn_1." in k and v.ndim == 2 else v for k, v in state.items()}
 
 
 def attention_levels(unet: Any) -> list[bool]:
