@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -13,12 +13,13 @@ from diffusion.checkpoint_file import CheckpointFile
 from diffusion.errors import BadImage, UnsupportedArchitecture
 from diffusion.families import recognise
 from diffusion.images import MAX_PIXELS
+from diffusion.tiles import Tiling, in_tiles
 
 TILE = 512
 """The side of a tile in pixels of the picture. It is halved when memory runs out, down to MIN_TILE."""
 MIN_TILE = 64
 OVERLAP = 32
-"""By how many pixels neighbouring tiles overlap; their weights rise and fall over it."""
+"""By how many pixels neighbouring tiles overlap."""
 
 Report = Callable[[int, int], None]
 """Called with the tiles done and their number, before the first and after each; may raise to stop."""
@@ -94,37 +95,14 @@ def upscale(net: LoadedUpscaler, image: Tensor, report: Report, *, tile: int = T
 
 
 def _tiled(net: LoadedUpscaler, pixels: Tensor, tile: int, report: Report) -> Tensor:
-    batch, channels, height, width = pixels.shape
-    places = [(top, left) for top in _starts(height, tile) for left in _starts(width, tile)]
-    total = batch * len(places)
+    tiling = Tiling(tile, tile, OVERLAP)
+    total = tiling.count(pixels.shape)
     done = 0
+
+    def after_each() -> None:
+        nonlocal done
+        done += 1
+        report(done, total)
+
     report(done, total)
-    results: list[Tensor] = []
-    for picture in pixels.split(1):
-        sums = torch.zeros(1, channels, height * net.scale, width * net.scale)
-        weights = torch.zeros(1, 1, height * net.scale, width * net.scale)
-        for top, left in places:
-            enlarged = net.enlarge(picture[:, :, top : top + tile, left : left + tile])
-            rows = slice(top * net.scale, top * net.scale + enlarged.shape[-2])
-            columns = slice(left * net.scale, left * net.scale + enlarged.shape[-1])
-            weight = _ramps(enlarged.shape[-2], net.scale)[:, None] * _ramps(enlarged.shape[-1], net.scale)[None]
-            sums[:, :, rows, columns] += enlarged * weight
-            weights[:, :, rows, columns] += weight
-            done += 1
-            report(done, total)
-        results.append(sums / weights)
-    return torch.cat(results)
-
-
-def _starts(length: int, tile: int) -> Iterator[int]:
-    """Where tiles begin along a side: each overlaps the one before by OVERLAP, and the last ends with the picture."""
-    if length <= tile:
-        yield 0
-        return
-    yield from range(0, length - OVERLAP, tile - OVERLAP)
-
-
-def _ramps(length: int, scale: int) -> Tensor:
-    """Weights along a side of a tile: rising to 1 over the overlap, and falling again."""
-    place = torch.arange(1, length + 1, dtype=torch.float32) / (OVERLAP * scale)
-    return torch.minimum(place, place.flip(0)).clamp(max=1)
+    return in_tiles(net.enlarge, pixels, tiling, net.scale, after_each)

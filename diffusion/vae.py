@@ -36,19 +36,30 @@ def encode(vae: Autoencoder, image: Tensor) -> Latent:
     The latent is the mean of the encoder's distribution, not a draw from it, so that encoding is repeatable.
     Raises BadImage when the picture is no IMAGE, or smaller than one latent cell.
     """
-    if image.ndim != 4 or image.shape[-1] < 3:
-        raise BadImage(
-            f"An image of the shape {list(image.shape)} cannot be encoded; [B, H, W, 3] is needed.", input="pixels"
-        )
-    image = _crop(image[..., :3], vae.downscale)
-    pixels = image.movedim(-1, 1).float() * 2 - 1
-    parts = [vae.encode_pixels(part) for part in pixels.split(_batch(image.shape[1] * image.shape[2]))]
+    pixels = to_pixels(vae, image)
+    parts = [vae.encode_pixels(part) for part in pixels.split(_batch(pixels.shape[2] * pixels.shape[3]))]
     return Latent(torch.cat(parts).clone())
 
 
 @torch.inference_mode()
 def decode(vae: Autoencoder, latent: Latent) -> Tensor:
     """Latent → IMAGE float32 [B, H, W, 3], clamped to 0..1. Raises BadLatent when its channels are not the VAE's."""
+    samples = to_samples(vae, latent)
+    pixels = samples.shape[2] * samples.shape[3] * vae.downscale**2
+    return to_image(torch.cat([vae.decode_latent(part) for part in samples.split(_batch(pixels))]))
+
+
+def to_pixels(vae: Autoencoder, image: Tensor) -> Tensor:
+    """IMAGE → what `encode_pixels` takes. Raises BadImage as `encode` says."""
+    if image.ndim != 4 or image.shape[-1] < 3:
+        raise BadImage(
+            f"An image of the shape {list(image.shape)} cannot be encoded; [B, H, W, 3] is needed.", input="pixels"
+        )
+    return _crop(image[..., :3], vae.downscale).movedim(-1, 1).float() * 2 - 1
+
+
+def to_samples(vae: Autoencoder, latent: Latent) -> Tensor:
+    """Latent → what `decode_latent` takes. Raises BadLatent when its channels are not the VAE's."""
     samples = latent.samples
     if samples.ndim != 4 or samples.shape[1] != vae.latent_channels:
         raise BadLatent(
@@ -56,9 +67,12 @@ def decode(vae: Autoencoder, latent: Latent) -> Tensor:
             hint="Use the VAE of the model that made the latent.",
             input="samples",
         )
-    pixels = samples.shape[2] * samples.shape[3] * vae.downscale**2
-    parts = [((vae.decode_latent(part) + 1) / 2).clamp(0, 1) for part in samples.float().split(_batch(pixels))]
-    image = torch.cat(parts).movedim(1, -1).clone(memory_format=torch.contiguous_format)
+    return samples.float()
+
+
+def to_image(decoded: Tensor) -> Tensor:
+    """What `decode_latent` gave → IMAGE, clamped to 0..1. Raises BadLatent when it holds values that are no numbers."""
+    image = ((decoded + 1) / 2).clamp(0, 1).movedim(1, -1).clone(memory_format=torch.contiguous_format)
     if not bool(torch.isfinite(image).all()):
         raise BadLatent(
             "The decoded picture holds values that are no numbers.",
