@@ -24,6 +24,10 @@ from diffusion.keys import NameMap, clip_names, missing, unet_names, vae_names
 
 M = TypeVar("M", bound=nn.Module)
 
+TEXT_WEIGHTS = torch.float16
+"""What the weights of text encoders are rounded to, whatever they are stored and computed in. ComfyUI keeps them so on
+every device, also when it computes in float32; without the rounding a file in float32 or a LoRA gives other pixels."""
+
 Convert = Callable[[str, Tensor], Tensor]
 """From a parameter's name and its stored tensor to the tensor that the module wants."""
 
@@ -177,7 +181,7 @@ def build_clip(
     definition, and some files hold them rounded."""
     modules = clip_skeleton(configs)
     for module, config, file in zip(modules, configs, files, strict=True):
-        fill(module, file, clip_names(config), device, dtype, from_open_clip if config.layout == "open_clip" else None)
+        fill(module, file, clip_names(config), device, dtype, text_weights(config))
         for name, buffer in list(module.named_buffers()):
             if name.endswith("position_ids"):
                 owner = module.get_submodule(name.rpartition(".")[0])
@@ -207,6 +211,13 @@ def clip_skeleton(configs: Sequence[ClipConfig]) -> nn.ModuleList:
                 module.add_module("text_projection", nn.Linear(config.width, config.projection, bias=False))
             modules.append(module)
     return nn.ModuleList(modules)
+
+
+def text_weights(config: ClipConfig) -> Convert:
+    """How the weights of a text encoder are read from its file."""
+    if config.layout == "open_clip":
+        return lambda name, stored: from_open_clip(name, stored).to(TEXT_WEIGHTS)
+    return lambda _, stored: stored.to(TEXT_WEIGHTS)
 
 
 def from_open_clip(name: str, stored: Tensor) -> Tensor:

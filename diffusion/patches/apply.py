@@ -23,8 +23,9 @@ Changes = Mapping[str, tuple[Change, ...]]
 
 
 @torch.inference_mode()
-def changed_copy(module: M, changes: Changes) -> M:
-    """A copy of a module with some parameters changed and all others shared."""
+def changed_copy(module: M, changes: Changes, rounded: torch.dtype | None = None) -> M:
+    """A copy of a module with some parameters changed and all others shared. `rounded` is a type that changed weights
+    are rounded to, whatever they are kept in."""
     copied = shared_copy(module)
     for name, steps in changes.items():
         path, _, leaf = name.rpartition(".")
@@ -33,7 +34,8 @@ def changed_copy(module: M, changes: Changes) -> M:
         for step in steps:
             value = step(value)
         owner = copied.get_submodule(path)
-        setattr(owner, leaf, nn.Parameter(value.to(weight.dtype), requires_grad=False))
+        kept = value if rounded is None else value.to(rounded)
+        setattr(owner, leaf, nn.Parameter(kept.to(weight.dtype), requires_grad=False))
     return copied
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol, TypeVar
 
 import torch
@@ -11,9 +12,10 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
 
 from diffusion.architecture import UnetConfig
+from diffusion.build import TEXT_WEIGHTS
 from diffusion.keys import NameMap, original_unet_names
 from diffusion.loaded import LoadedClip, LoadedUnet
-from diffusion.patches.apply import Change, changed_copy
+from diffusion.patches.apply import Change, Changes, changed_copy
 from diffusion.patches.lora import Part, Shapes, check_fit, fit
 from diffusion.patches.lora_file import LoraFile
 from diffusion.patches.merge import CannotMerge, merge_changes
@@ -72,14 +74,24 @@ def patched_unet(base: LoadedUnet, patches: Sequence[object], family: str, model
 
 
 def patched_clip(module: M, patches: Sequence[object], family: str, models: Models) -> M:
-    """The text encoder, or list of them, with patches applied."""
+    """The text encoder, or list of them, with patches applied and weights rounded as those of a file are."""
 
     def counterpart(other: ModelRef | ClipRef) -> Counterpart:
         assert isinstance(other, ClipRef)
-        loaded = models.clip(other).module
-        return Counterpart(shapes_of(loaded), _parameters(loaded).__getitem__)
+        loaded = models.clip(replace(other, patches=())).module
+        more = changes_by(other.patches, clip_part(loaded), family, str, models, counterpart)
+        return Counterpart(shapes_of(loaded), partial(_changed, _parameters(loaded), more))
 
-    return changed_copy(module, changes_by(patches, clip_part(module), family, str, models, counterpart))
+    return changed_copy(module, changes_by(patches, clip_part(module), family, str, models, counterpart), TEXT_WEIGHTS)
+
+
+@torch.inference_mode()
+def _changed(weights: Mapping[str, Tensor], changes: Changes, name: str) -> Tensor:
+    """A weight after its changes, in float32 where there are any: rounded only with what it is merged into."""
+    value = weights[name]
+    for step in changes.get(name, ()):
+        value = step(value.float())
+    return value
 
 
 def changes_by(

@@ -87,6 +87,7 @@ def test_the_wide_encoder_computes_what_transformers_computes(residency: Residen
         elif "position_ids" not in name:
             state[name] = file[clip_names(xl.LARGE)(name)]
     theirs.load_state_dict(state, strict=False)
+    theirs.half().float()  # text encoders are kept in float16
     tokens = torch.zeros(1, 77, dtype=torch.int64)
     tokens[0, :4] = torch.tensor([49406, 320, 2368, 49407])
     expected = theirs(tokens, output_hidden_states=True)

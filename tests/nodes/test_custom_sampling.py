@@ -129,9 +129,9 @@ def test_guiders_guide(parts: Parts):
 
     cfg = made(guiders.CFGGuider(parts.model, p, n, 3.0))
     assert torch.allclose(made(guiders.BasicGuider(parts.model, p)), made(guiders.CFGGuider(parts.model, p, n, 1.0)))
-    assert torch.allclose(made(guiders.DualCFGGuider(parts.model, p, p, n, 9.0, 3.0)), cfg, atol=1e-4)
-    assert torch.allclose(made(guiders.DualCFGGuider(parts.model, p, n, n, 3.0, 1.0, "nested")), cfg, atol=1e-4)
-    assert torch.allclose(made(guiders.PerpNegGuider(parts.model, p, n, n, 3.0)), cfg, atol=1e-4)
+    assert torch.allclose(made(guiders.DualCFGGuider(parts.model, p, p, n, 9.0, 3.0)), cfg, atol=1e-3)
+    assert torch.allclose(made(guiders.DualCFGGuider(parts.model, p, n, n, 3.0, 1.0, "nested")), cfg, atol=1e-3)
+    assert torch.allclose(made(guiders.PerpNegGuider(parts.model, p, n, n, 3.0)), cfg, atol=1e-3)
     with pytest.raises(NodeError):
         guiders.CFGGuider(parts.model, p, n, float("nan"))
 

@@ -48,6 +48,13 @@ def text_weights(residency: Residency, *patches: LoraPatch) -> list[Tensor]:
     return list(residency.clip(ClipRef((checkpoint(residency),), patches=patches)).module.parameters())
 
 
+def test_text_encoders_are_kept_in_float16_and_denoisers_are_not(residency: Residency):
+    patch = LoraPatch(lora(residency, f"{lora_files.STYLES[0]}.safetensors"), 0.5)
+    for weights in (text_weights(residency), text_weights(residency, patch)):
+        assert all(torch.equal(each, each.half().float()) for each in weights)
+    assert any(not torch.equal(each, each.half().float()) for each in unet_weights(residency, patch).values())
+
+
 @pytest.mark.parametrize("style", lora_files.STYLES)
 def test_every_spelling_changes_the_same_weights(residency: Residency, style: str):
     patch = LoraPatch(lora(residency, f"{style}.safetensors"), 0.5)
