@@ -17,7 +17,7 @@ import torch
 
 from diffusion.errors import CorruptFile
 
-_DTYPES: Mapping[str, torch.dtype] = {
+DTYPES: Mapping[str, torch.dtype] = {
     "F64": torch.float64,
     "F32": torch.float32,
     "F16": torch.float16,
@@ -90,7 +90,7 @@ def _entry(entry: object) -> tuple[TensorInfo | None, int]:
     if not isinstance(entry, dict):
         return None, 0
     fields = cast("dict[str, Any]", entry)
-    dtype = _DTYPES.get(str(fields.get("dtype")))
+    dtype = DTYPES.get(str(fields.get("dtype")))
     shape, offsets = fields.get("shape"), fields.get("data_offsets")
     if dtype is None or not _naturals(shape) or not _naturals(offsets) or len(cast("list[int]", offsets)) != 2:
         return None, 0
