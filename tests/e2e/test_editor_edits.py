@@ -198,3 +198,13 @@ def test_the_theme_is_chosen_and_kept(canvas: Page):
         expect(canvas.locator("html")).to_have_attribute("data-theme", theme)
     canvas.reload()
     expect(canvas.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+def test_a_node_is_coloured_from_its_menu(canvas: Page):
+    node(canvas, "4").locator(".card-title").click(button="right")
+    canvas.get_by_role("menuitemradio", name="Blue").click()
+    assert saved_document(canvas)["nodes"]["4"]["_meta"]["color"] == "#3b82f6"
+    node(canvas, "4").locator(".card-title").click(button="right")
+    expect(canvas.get_by_role("menuitemradio", name="Blue")).to_be_checked()
+    canvas.get_by_role("menuitemradio", name="No colour").click()
+    assert saved_document(canvas)["nodes"]["4"]["_meta"].get("color") is None

@@ -24,6 +24,7 @@ import { catalogueNow } from '../state/catalogue.ts';
 import { useGraph } from '../state/graph.ts';
 import {
   collapseSelection,
+  colourSelection,
   copyToClipboard,
   deleteSelection,
   duplicateSelection,
@@ -39,6 +40,19 @@ import type { MenuEntry } from '../ui/Menu.tsx';
 import { looseEnd } from './loose-end.ts';
 
 const SIZE = 14;
+
+/** Middle tones, which the header mixes with its own so that the title stays readable in both themes. */
+const COLOURS: readonly [name: string, value: string | null][] = [
+  ['none', null],
+  ['red', '#e5484d'],
+  ['orange', '#e8833a'],
+  ['yellow', '#d6a520'],
+  ['green', '#3fa45b'],
+  ['teal', '#12a594'],
+  ['blue', '#3b82f6'],
+  ['violet', '#8e5cf0'],
+  ['pink', '#d6569f'],
+];
 
 export function nodeEntries(id: string): MenuEntry[] {
   const node = useGraph.getState().doc.nodes[id];
@@ -83,6 +97,13 @@ export function nodeEntries(id: string): MenuEntry[] {
       onSelect: collapseSelection,
     },
     { label: t('canvas.group'), icon: <Group size={SIZE} />, keys: `${MOD}G`, onSelect: groupSelection },
+    'separator',
+    {
+      label: t('node.colour'),
+      colours: COLOURS.map(([name, value]) => ({ name: t(`colour.${name}`), value })),
+      chosen: node?.color ?? null,
+      onSelect: colourSelection,
+    },
     'separator',
     {
       label: t('node.dissolve'),

@@ -13,7 +13,7 @@ import { useGraph } from '../state/graph.ts';
 import { toast, useUi } from '../state/ui.ts';
 import { connectToNode, connectToRow, looseEnd, titleOf } from './loose-end.ts';
 
-export function endpoints(connection: Connection | Edge): Endpoints {
+function endpoints(connection: Connection | Edge): Endpoints {
   return {
     source: connection.source,
     output: outputIndex(connection.sourceHandle ?? ''),

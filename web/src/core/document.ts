@@ -71,12 +71,3 @@ export function freshId(taken: Readonly<Record<string, unknown>>): string {
   }
   return String(highest + 1);
 }
-
-/** Every link that leaves the given node, as target node and input name. */
-export function linksFrom(doc: GraphDocument, id: string): { node: string; input: string; output: number }[] {
-  const found: { node: string; input: string; output: number }[] = [];
-  for (const node of Object.values(doc.nodes))
-    for (const [input, link] of Object.entries(node.links))
-      if (link.node === id) found.push({ node: node.id, input, output: link.output });
-  return found;
-}

@@ -18,7 +18,7 @@ import type { Endpoints } from './types.ts';
 type Change = (node: GraphNode) => GraphNode;
 
 /** Applies `change` to the named nodes. */
-export function changeNodes(doc: GraphDocument, ids: Iterable<string>, change: Change): GraphDocument {
+function changeNodes(doc: GraphDocument, ids: Iterable<string>, change: Change): GraphDocument {
   let nodes: Record<string, GraphNode> | null = null;
   for (const id of ids) {
     const before = doc.nodes[id];

@@ -14,7 +14,7 @@ import {
 } from './document.ts';
 import { isObject, type JsonObject, type JsonValue } from './json.ts';
 
-export const FORMAT = 'latentgraph/1';
+const FORMAT = 'latentgraph/1';
 
 /** A file that is no workflow; the message says why, for a person. */
 export class FormatError extends Error {
@@ -83,11 +83,6 @@ function readGroup(raw: JsonValue): Group | null {
     bounds: bounds as unknown as Bounds,
     color: typeof raw['color'] === 'string' ? raw['color'] : null,
   };
-}
-
-/** True when the value can be read here, without asking the server. */
-export function isNative(value: JsonValue): boolean {
-  return isObject(value) && value['format'] === FORMAT;
 }
 
 export function readDocument(value: JsonValue): GraphDocument {

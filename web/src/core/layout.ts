@@ -4,7 +4,7 @@ import { Graph, layout } from '@dagrejs/dagre';
 import type { NodeSpec } from './catalogue.ts';
 import type { GraphDocument, GraphNode, Point } from './document.ts';
 
-export interface Size {
+interface Size {
   width: number;
   height: number;
 }

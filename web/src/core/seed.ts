@@ -7,7 +7,7 @@ import { setValue } from './edit.ts';
 import type { JsonValue } from './json.ts';
 
 /** Drawn seeds stay within what every JSON reader holds exactly. */
-export const MAX_DRAWN_SEED = Number.MAX_SAFE_INTEGER;
+const MAX_DRAWN_SEED = Number.MAX_SAFE_INTEGER;
 
 export function drawSeed(input: Pick<InputSpec, 'min' | 'max'>, random: () => number): number {
   const low = Math.max(0, input.min ?? 0);

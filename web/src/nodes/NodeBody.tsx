@@ -12,7 +12,7 @@ import { typeColour } from './type-colour.ts';
 import { InputWidget } from './widgets/InputWidget.tsx';
 
 /** Input names are written as words: "sampler_name" reads "sampler name". */
-export const labelOf = (input: InputSpec): string => input.label ?? input.name.replaceAll('_', ' ');
+const labelOf = (input: InputSpec): string => input.label ?? input.name.replaceAll('_', ' ');
 
 export function NodeBody({ node, spec }: { node: GraphNode; spec: NodeSpec }) {
   const [more, setMore] = useState(false);

@@ -10,7 +10,7 @@ import { loadMoreJobs } from '../state/live.ts';
 import { useUi } from '../state/ui.ts';
 import { Button, IconButton } from '../ui/Button.tsx';
 
-export interface GalleryItem {
+interface GalleryItem {
   file: OutputFile;
   job: Job;
 }

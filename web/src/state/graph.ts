@@ -10,7 +10,7 @@ import { type FlowEdge, type FlowNode, FRAME_PREFIX, flowEdges, flowNodes, selec
 /** From this many nodes on, only those in view are drawn. */
 export const LARGE_GRAPH = 80;
 
-export interface GraphState {
+interface GraphState {
   doc: GraphDocument;
   /** What the document is called: a file name without its ending, or a template's title. */
   name: string;

@@ -161,7 +161,7 @@ function scheduleRefresh(): void {
 }
 
 /** Fetches the newest jobs and keeps the older ones that were paged in already. */
-export async function refreshJobs(): Promise<void> {
+async function refreshJobs(): Promise<void> {
   const { jobs, next } = await listJobs({ limit: PAGE });
   useJobs.setState((state) => {
     const fresh = new Set(jobs.map((job) => job.id));

@@ -17,7 +17,7 @@ const DELAY_MS = 300;
 /** The browser's storage was full at the last attempt: said once, not at every key. */
 let full = false;
 
-export interface Restored {
+interface Restored {
   job: string | null;
 }
 

@@ -20,7 +20,7 @@ export const useSettings = create<Settings>()(
 
 const darkQuery = (): MediaQueryList => window.matchMedia('(prefers-color-scheme: dark)');
 
-export function resolvedTheme(theme: Theme): 'light' | 'dark' {
+function resolvedTheme(theme: Theme): 'light' | 'dark' {
   if (theme !== 'system') return theme;
   return darkQuery().matches ? 'dark' : 'light';
 }

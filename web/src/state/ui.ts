@@ -5,7 +5,6 @@ import type { OutputFile } from '../core/run.ts';
 import type { LooseEnd } from '../core/types.ts';
 
 export type LeftPanel = 'nodes' | 'templates' | 'queue' | null;
-export type Dialog = 'shortcuts' | 'palette' | null;
 
 export interface PaletteRequest {
   /** Where the palette opens, in page pixels. */
@@ -17,7 +16,7 @@ export interface PaletteRequest {
   into?: { node: string; input: string; type: string };
 }
 
-export interface Toast {
+interface Toast {
   id: number;
   kind: 'info' | 'success' | 'error';
   text: string;

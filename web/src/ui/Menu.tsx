@@ -14,7 +14,17 @@ export interface MenuItem {
   onSelect: () => void;
 }
 
-export type MenuEntry = MenuItem | 'separator';
+/** A row of colours to choose from; null stands for none. */
+export interface MenuColours {
+  label: string;
+  colours: readonly { name: string; value: string | null }[];
+  chosen: string | null;
+  onSelect: (value: string | null) => void;
+}
+
+export type MenuEntry = MenuItem | MenuColours | 'separator';
+
+const isColours = (entry: MenuItem | MenuColours): entry is MenuColours => 'colours' in entry;
 
 function ItemBody({ item }: { item: MenuItem }) {
   return (
@@ -29,35 +39,51 @@ function ItemBody({ item }: { item: MenuItem }) {
 const keyOf = (entry: MenuEntry, index: number): string =>
   entry === 'separator' ? `line-${index}` : entry.label;
 
-const itemProps = (item: MenuItem) => ({
-  className: item.danger ? 'menu-item is-danger' : 'menu-item',
-  disabled: item.disabled ?? false,
-  onSelect: item.onSelect,
-  'data-testid': item.testId,
-});
+const NONE = 'none';
 
-export function DropdownItems({ entries }: { entries: readonly MenuEntry[] }) {
-  return entries.map((entry, index) =>
-    entry === 'separator' ? (
-      <DropdownMenu.Separator key={keyOf(entry, index)} className="menu-line" />
-    ) : (
-      <DropdownMenu.Item key={keyOf(entry, index)} {...itemProps(entry)}>
+/** The entries, made of the parts of a drop-down or of a context menu. */
+function Items({ kind, entries }: { kind: 'context' | 'dropdown'; entries: readonly MenuEntry[] }) {
+  const { Separator, Item, RadioGroup, RadioItem } = kind === 'context' ? ContextMenu : DropdownMenu;
+  return entries.map((entry, index) => {
+    const key = keyOf(entry, index);
+    if (entry === 'separator') return <Separator key={key} className="menu-line" />;
+    if (isColours(entry))
+      return (
+        <RadioGroup
+          key={key}
+          className="menu-colours"
+          aria-label={entry.label}
+          value={entry.chosen ?? NONE}
+          onValueChange={(value) => entry.onSelect(value === NONE ? null : value)}
+        >
+          {entry.colours.map(({ name, value }) => (
+            <RadioItem
+              key={name}
+              className={value ? 'menu-colour' : 'menu-colour is-none'}
+              style={value ? { background: value } : undefined}
+              value={value ?? NONE}
+              aria-label={name}
+              title={name}
+            />
+          ))}
+        </RadioGroup>
+      );
+    return (
+      <Item
+        key={key}
+        className={entry.danger ? 'menu-item is-danger' : 'menu-item'}
+        disabled={entry.disabled ?? false}
+        onSelect={entry.onSelect}
+        data-testid={entry.testId}
+      >
         <ItemBody item={entry} />
-      </DropdownMenu.Item>
-    ),
-  );
+      </Item>
+    );
+  });
 }
 
 export function ContextItems({ entries }: { entries: readonly MenuEntry[] }) {
-  return entries.map((entry, index) =>
-    entry === 'separator' ? (
-      <ContextMenu.Separator key={keyOf(entry, index)} className="menu-line" />
-    ) : (
-      <ContextMenu.Item key={keyOf(entry, index)} {...itemProps(entry)}>
-        <ItemBody item={entry} />
-      </ContextMenu.Item>
-    ),
-  );
+  return <Items kind="context" entries={entries} />;
 }
 
 interface DropdownProps {
@@ -72,7 +98,7 @@ export function Dropdown({ trigger, entries, align = 'start' }: DropdownProps) {
       <DropdownMenu.Trigger asChild>{trigger}</DropdownMenu.Trigger>
       <DropdownMenu.Portal>
         <DropdownMenu.Content className="menu" align={align} sideOffset={6} collisionPadding={8}>
-          <DropdownItems entries={entries} />
+          <Items kind="dropdown" entries={entries} />
         </DropdownMenu.Content>
       </DropdownMenu.Portal>
     </DropdownMenu.Root>

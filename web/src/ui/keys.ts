@@ -1,6 +1,6 @@
 // How keys are written on this system, and which elements keep their keys to themselves.
 
-export const isMac = typeof navigator !== 'undefined' && /Mac|iPhone|iPad/.test(navigator.platform);
+const isMac = typeof navigator !== 'undefined' && /Mac|iPhone|iPad/.test(navigator.platform);
 
 export const MOD = isMac ? '⌘' : 'Ctrl+';
 export const SHIFT = isMac ? '⇧' : 'Shift+';
