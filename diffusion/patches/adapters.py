@@ -183,7 +183,7 @@ class Adapter:
         change = self.delta.change().reshape(weight.shape)
         if self.magnitude is None:
             return torch.add(weight, change, alpha=self.scale * strength)
-        whole = _with_lengths(torch.add(weight, change, alpha=self.scale), self.magnitude)
+        whole = _with_lengths(torch.add(weight, change, alpha=self.scale), weight, self.magnitude)
         return torch.lerp(weight, whole, strength)
 
 
@@ -206,10 +206,15 @@ def _product(a: Tensor, b: Tensor, core: Tensor | None) -> Tensor:
     return torch.einsum("rshw,si,ro->oihw", core, b, a)
 
 
-def _with_lengths(weight: Tensor, magnitude: Tensor) -> Tensor:
-    """DoRA: `weight` with each output row, or each input column, as long as `magnitude` says."""
+def _with_lengths(changed: Tensor, weight: Tensor, magnitude: Tensor) -> Tensor:
+    """DoRA: `changed` with each output row, or each input column, as long as `magnitude` says.
+
+    One length per row, `[out, 1, …]`, is measured against the rows of `weight`, before the change: so does ComfyUI, and
+    files are shared with its pictures. PEFT's, `[out]`, which ComfyUI does not read, is measured as the paper has it.
+    """
     by_row = magnitude.shape[0] == weight.shape[0]
     kept = 0 if by_row else 1
     axes = [axis for axis in range(weight.ndim) if axis != kept]
-    length = torch.linalg.vector_norm(weight, dim=axes, keepdim=True)
-    return weight * (magnitude.reshape(length.shape) / length.clamp(min=torch.finfo(weight.dtype).eps))
+    measured = weight if by_row and magnitude.ndim > 1 else changed
+    length = torch.linalg.vector_norm(measured, dim=axes, keepdim=True)
+    return changed * (magnitude.reshape(length.shape) / (length + torch.finfo(weight.dtype).eps))

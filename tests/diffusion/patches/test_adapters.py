@@ -91,9 +91,9 @@ def test_a_lokr_convolution_may_be_stored_flat():
 
 
 @pytest.mark.parametrize("by_row", [True, False])
-def test_dora_sets_the_length_of_rows_or_columns(by_row: bool):
+def test_dora_sets_the_length_of_columns_or_of_peft_s_rows(by_row: bool):
     weight, up, down = torch.randn(6, 5, 3, 3), torch.randn(6, 2, 1, 1), torch.randn(2, 5, 3, 3)
-    magnitude = torch.rand(6, 1, 1, 1) + 1 if by_row else torch.rand(1, 5, 1, 1) + 1
+    magnitude = torch.rand(6) + 1 if by_row else torch.rand(1, 5, 1, 1) + 1
     adapter = Adapter(LoraDelta(up, down), alpha=1.0, magnitude=magnitude)
     changed = adapter.apply(weight, 1.0)
     axes = (1, 2, 3) if by_row else (0, 2, 3)
@@ -102,6 +102,15 @@ def test_dora_sets_the_length_of_rows_or_columns(by_row: bool):
     stretch = changed / whole
     assert close(stretch, stretch.amax(axes, keepdim=True).expand_as(stretch))
     assert close(adapter.apply(weight, 0.25), weight + 0.25 * (changed - weight))
+
+
+def test_dora_with_lengths_of_rows_stretches_them_by_what_they_were():
+    weight, up, down = torch.randn(6, 5, 3, 3), torch.randn(6, 2, 1, 1), torch.randn(2, 5, 3, 3)
+    magnitude = torch.rand(6, 1, 1, 1) + 1
+    changed = Adapter(LoraDelta(up, down), alpha=1.0, magnitude=magnitude).apply(weight, 1.0)
+    whole = weight + 0.5 * (up.flatten(1) @ down.flatten(1)).reshape(weight.shape)
+    lengths = weight.flatten(1).norm(dim=1)[:, None, None, None]
+    assert close(changed, whole * magnitude / lengths)
 
 
 def test_a_full_difference_is_added_as_it_is():
