@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import blake2b
+from pathlib import PurePosixPath
 from typing import Any, cast
 
 from executor.check import BoundNode
-from executor.files import FileCatalogue
+from executor.files import INPUT_KIND, FileCatalogue
 from nodes.sdk.spec import InputSpec
 
 SCHEMA = 1
@@ -50,6 +51,9 @@ def node_keys(nodes: Mapping[str, BoundNode], files: FileCatalogue, device_class
         for name, declared in head[1]:
             link = node.links.get(declared.name)
             parts.append(name)
+            if declared.mentions is not None:
+                text = "" if link is not None else str(node.values.get(declared.name))
+                parts += _mentioned(files, declared.mentions, text, linked=link is not None)
             if link is not None:
                 parts.append(b"L%d:" % link.output)
                 parts.append(keys[link.node])
@@ -63,7 +67,7 @@ def node_keys(nodes: Mapping[str, BoundNode], files: FileCatalogue, device_class
                 parts.append(text)
                 if declared.is_file:
                     parts.append(b"F")
-                    parts.append(canonical(_content(files, declared, value)))
+                    parts.append(canonical(_content(files, declared.model_kind or INPUT_KIND, value)))
             else:
                 parts.append(canonical(value))
         if not keyed:
@@ -72,9 +76,16 @@ def node_keys(nodes: Mapping[str, BoundNode], files: FileCatalogue, device_class
     return keys
 
 
-def _content(files: FileCatalogue, declared: InputSpec, name: str) -> str:
+def _mentioned(files: FileCatalogue, kind: str, text: str, *, linked: bool) -> Iterator[bytes]:
+    """The files of a kind that a text may name: those whose name is in it, and all while the text isn't known yet."""
+    for name in files.names(kind):
+        if linked or PurePosixPath(name).stem in text:
+            yield b"M" + canonical([name, _content(files, kind, name)])
+
+
+def _content(files: FileCatalogue, kind: str, name: str) -> str:
     try:
-        return files.content_id(declared.model_kind or "input", name)
+        return files.content_id(kind, name)
     except (OSError, ValueError) as error:
         raise Unkeyable(f"{name!r} can't be read: {error}") from error
 

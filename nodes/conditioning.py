@@ -6,15 +6,18 @@ from dataclasses import replace
 from typing import Annotated
 
 from diffusion.values import ClipRef, Conditioning
-from nodes.sdk import Context, Help, Label, Multiline, Range, node
+from nodes.sdk import Context, Help, Label, Mentions, Multiline, Range, node
 
 _MAX = 16384
+_EMBEDDINGS = Mentions("embeddings")
 
 
 @node(title="Encode prompt", category="conditioning")
 def CLIPTextEncode(
     context: Context,
-    text: Annotated[str, Multiline(), Help("What the picture should show, or, for the negative side, should not.")],
+    text: Annotated[
+        str, Multiline(), _EMBEDDINGS, Help("What the picture should show, or, for the negative side, should not.")
+    ],
     clip: Annotated[ClipRef, Help("The text encoder of the checkpoint.")],
 ) -> Conditioning:
     r"""Turns a prompt into the conditioning that guides a sampler.
@@ -39,8 +42,8 @@ def CLIPTextEncodeSDXL(
     crop_h: Annotated[int, Range(0, _MAX), Help("How much of it was cut off at the top. 0 centres things.")] = 0,
     target_width: Annotated[int, Range(0, _MAX), Help("The width it was trained at.")] = 1024,
     target_height: Annotated[int, Range(0, _MAX), Help("The height it was trained at.")] = 1024,
-    text_g: Annotated[str, Multiline(), Label("large encoder"), Help("What to show, in a sentence.")] = "",
-    text_l: Annotated[str, Multiline(), Label("small encoder"), Help("What to show, in keywords.")] = "",
+    text_g: Annotated[str, Multiline(), _EMBEDDINGS, Label("large encoder"), Help("What to show, in a sentence.")] = "",
+    text_l: Annotated[str, Multiline(), _EMBEDDINGS, Label("small encoder"), Help("What to show, in keywords.")] = "",
 ) -> Conditioning:
     """Encodes a prompt for SDXL, with all that SDXL can be told: a prompt for each of its two text encoders, and the
     sizes that go with the picture.
@@ -73,7 +76,9 @@ def CLIPTextEncodeSDXLRefiner(
     ] = 6.0,
     width: Annotated[int, Range(0, _MAX), Help("The width that the training picture would have had.")] = 1024,
     height: Annotated[int, Range(0, _MAX), Help("Its height.")] = 1024,
-    text: Annotated[str, Multiline(), Help("What the picture should show, or, for the negative side, not.")] = "",
+    text: Annotated[
+        str, Multiline(), _EMBEDDINGS, Help("What the picture should show, or, for the negative side, not.")
+    ] = "",
     *,
     clip: Annotated[ClipRef, Help("The text encoder of an SDXL refiner checkpoint.")],
 ) -> Conditioning:

@@ -3,7 +3,7 @@
 from nodes.sdk.context import Context, OutputFile, OutputPath, PreviewFrame
 from nodes.sdk.declare import DeclarationError, NodeDefinition, definition_of, node
 from nodes.sdk.errors import Cancelled, NodeError
-from nodes.sdk.fields import Advanced, Choices, Help, InputImage, Label, ModelFile, Multiline, Range, Seed
+from nodes.sdk.fields import Advanced, Choices, Help, InputImage, Label, Mentions, ModelFile, Multiline, Range, Seed
 from nodes.sdk.packs import PackReport, Packs, load_packs
 from nodes.sdk.spec import Catalogue, InputSpec, LiteralValue, NodeSpec, OutputSpec
 from nodes.sdk.types import Any, Image, Mask
@@ -23,6 +23,7 @@ __all__ = [
     "Label",
     "LiteralValue",
     "Mask",
+    "Mentions",
     "ModelFile",
     "Multiline",
     "NodeDefinition",

@@ -15,7 +15,19 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from nodes.sdk.context import Context
-from nodes.sdk.fields import Advanced, Choices, Field, Help, InputImage, Label, ModelFile, Multiline, Range, Seed
+from nodes.sdk.fields import (
+    Advanced,
+    Choices,
+    Field,
+    Help,
+    InputImage,
+    Label,
+    Mentions,
+    ModelFile,
+    Multiline,
+    Range,
+    Seed,
+)
 from nodes.sdk.spec import InputSpec, NodeSpec, OutputSpec
 from nodes.sdk.types import socket_type
 
@@ -153,7 +165,7 @@ def _input(where: str, parameter: inspect.Parameter, hint: object) -> InputSpec:
     model_kind: str | None = None
     if isinstance(limits, Range) and type_id not in NUMBERS:
         raise DeclarationError(f"{where}: Range is for int and float, and this is {type_id}")
-    for marker in (Choices, ModelFile, InputImage, Multiline):
+    for marker in (Choices, ModelFile, InputImage, Multiline, Mentions):
         if marker in found and type_id != "STRING":
             raise DeclarationError(f"{where}: {marker.__name__} is for str, and this is {type_id}")
 
@@ -188,6 +200,7 @@ def _input(where: str, parameter: inspect.Parameter, hint: object) -> InputSpec:
 
     label = found.get(Label)
     text = found.get(Help)
+    mentions = found.get(Mentions)
     return InputSpec(
         name=parameter.name,
         type=type_id,
@@ -201,6 +214,7 @@ def _input(where: str, parameter: inspect.Parameter, hint: object) -> InputSpec:
         label=label.text if isinstance(label, Label) else None,
         help=text.text if isinstance(text, Help) else "",
         model_kind=model_kind,
+        mentions=mentions.kind if isinstance(mentions, Mentions) else None,
         advanced=Advanced in found,
     )
 

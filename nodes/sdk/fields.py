@@ -40,6 +40,14 @@ class Multiline:
 
 
 @dataclass(frozen=True, slots=True)
+class Mentions:
+    """A text that may call files under `models/<kind>/` by name, as prompts call embeddings; they are part of the
+    node's key."""
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
 class Seed:
     """An integer that the editor can draw anew or step after each run; 0 to 2⁶⁴−1."""
 
@@ -63,4 +71,4 @@ class Advanced:
     """Hidden until the person asks for the rarely used inputs."""
 
 
-Field = Range | Choices | ModelFile | InputImage | Multiline | Seed | Help | Label | Advanced
+Field = Range | Choices | ModelFile | InputImage | Multiline | Mentions | Seed | Help | Label | Advanced

@@ -16,7 +16,7 @@ class InputSpec:
 
     `widget` is None for an input that only a link can fill; every other input takes a literal or a link.
     `choices` lists what a COMBO takes; for `model_kind` inputs and image pickers it is empty here, because what is
-    there depends on the folder at the moment of asking.
+    there depends on the folder at the moment of asking. `mentions` is the kind of the models that a text may name.
     """
 
     name: str
@@ -31,6 +31,7 @@ class InputSpec:
     label: str | None = None
     help: str = ""
     model_kind: str | None = None
+    mentions: str | None = None
     advanced: bool = False
 
     @property
@@ -52,6 +53,7 @@ class InputSpec:
             "label": self.label,
             "help": self.help,
             "model_kind": self.model_kind,
+            "mentions": self.mentions,
             "advanced": self.advanced,
             "socket": True,
         }

@@ -115,6 +115,17 @@ def test_the_port_of_a_link_counts():
     assert found["2"] != found["3"]
 
 
+def test_the_files_that_a_text_names_count_and_no_others():
+    nodes = {"1": n("Prompt", text="a embedding:fox, red"), "2": n("Prompt", text="a red fax"),
+             "3": n("Text", text="b"), "4": n("Prompt", text=["3", 0]),
+             **{f"e{each}": n("End", value=[each, 0]) for each in ("1", "2", "4")}}  # fmt: skip
+    one, other = (keys(nodes, FakeFiles({"embeddings": {"sub/fox.pt": content}})) for content in ("x", "y"))
+    assert one["1"] != other["1"]
+    assert one["2"] == other["2"]
+    assert one["4"] != other["4"], "a text that is not known yet may name any"
+    assert one["3"] == other["3"]
+
+
 def test_the_device_and_the_content_of_files_count():
     nodes = {"1": n("Model", name="a.safetensors"), "2": n("End", value=["1", 0])}
     one, other = (FakeFiles({"checkpoints": {"a.safetensors": content}}) for content in ("x", "y"))

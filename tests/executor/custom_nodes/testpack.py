@@ -7,7 +7,19 @@ import time
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
-from nodes.sdk import Any, Context, InputImage, ModelFile, Multiline, NodeError, PreviewFrame, Range, Seed, node
+from nodes.sdk import (
+    Any,
+    Context,
+    InputImage,
+    Mentions,
+    ModelFile,
+    Multiline,
+    NodeError,
+    PreviewFrame,
+    Range,
+    Seed,
+    node,
+)
 
 
 @node(title="Number", category="test", aliases=("Zahl",))
@@ -58,6 +70,11 @@ def Picture(image: Annotated[str, InputImage()]) -> str:
 @node(title="Model", category="test")
 def Model(name: Annotated[str, ModelFile("checkpoints")]) -> str:
     return name
+
+
+@node(title="Prompt", category="test")
+def Prompt(text: Annotated[str, Mentions("embeddings")]) -> str:
+    return text
 
 
 @node(title="Counted", category="test")
