@@ -32,7 +32,9 @@ def with_shared_controls(positives: Sequence[CondEntry], negatives: Sequence[Con
 
 
 def _whole(entry: CondEntry) -> bool:
-    return entry.options.get("area") is None
+    return entry.options.get("area") is None and not (
+        entry.options.get("area_to_mask_bounds") and entry.options.get("mask") is not None
+    )
 
 
 def summed(

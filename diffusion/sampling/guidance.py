@@ -61,9 +61,9 @@ class Sides:
         check: Check | None = None,
         patches: Sequence[RunPatch] = (),
     ) -> None:
-        """`conditionings` by the name of the side, which is also that of the node input; the side called `negative` is
-        told to the model as such. `start` is what the run starts from, for models that see it beside the noise;
-        `check` is called before each forward pass and may raise.
+        """`conditionings` by the name of the side, which is also that of the node input; all but the first are told to
+        the model as negative, and take the control networks that the first shares. `start` is what the run starts from,
+        for models that see it beside the noise; `check` is called before each forward pass and may raise.
         Raises `DiffusionError` when a side is empty or a prompt doesn't fit."""
         self._model = model
         self._check = check
@@ -78,9 +78,14 @@ class Sides:
             for other in entries:
                 if other != name:
                     entries[other] = with_matching_areas(entries[other], entries[name], self._shape)
-        if "positive" in entries and "negative" in entries:
-            entries["negative"] = with_shared_controls(entries["positive"], entries["negative"])
-        self._prompts = [_prepare(model, entry, name, start) for name, side in entries.items() for entry in side]
+        first, *others = entries
+        for name in others:
+            entries[name] = with_shared_controls(entries[first], entries[name])
+        self._prompts = [
+            _prepare(model, entry, name, start, negative=name != first)
+            for name, side in entries.items()
+            for entry in side
+        ]
         self._passes: dict[tuple[int, ...], list[_Pass]] = {}
 
     def __call__(self, x: Tensor, sigma: float, sides: Sequence[str], further: Sequence[RunPatch] = ()) -> list[Tensor]:
@@ -215,7 +220,7 @@ def _mean(x: Tensor, parts: Sequence[tuple[_Prompt, Tensor]]) -> Tensor:
     return total / weights
 
 
-def _prepare(model: DenoiserModel, entry: CondEntry, side: str, start: Start) -> _Prompt:
+def _prepare(model: DenoiserModel, entry: CondEntry, side: str, start: Start, *, negative: bool) -> _Prompt:
     shape = start.latent.shape
     if entry.embedding.dim() != 3:
         raise DiffusionError(
@@ -224,7 +229,7 @@ def _prepare(model: DenoiserModel, entry: CondEntry, side: str, start: Start) ->
             code="bad_conditioning",
         )
     context = repeat_to(entry.embedding, shape[0]).to(model.device, model.dtype)
-    inputs = model.inputs(entry, start, negative=side == "negative")
+    inputs = model.inputs(entry, start, negative=negative)
     vector = None if inputs.vector is None else repeat_to(inputs.vector, shape[0]).to(model.device)
     region = region_of(entry.options, shape, model.sampling, model.device, side)
     channels = None if inputs.channels is None else region.crop(inputs.channels.to(model.device))

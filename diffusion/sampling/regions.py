@@ -23,6 +23,12 @@ from diffusion.values import CondEntry
 FEATHER = 8
 """Over how many latent pixels an area without a mask fades at edges that lie inside the picture."""
 
+_GUIDING = frozenset(
+    ("area", "strength", "mask", "mask_strength", "area_to_mask_bounds", "start_percent", "end_percent", "control",
+     "control_both")
+)  # fmt: skip
+"""Options that say where, when and by what a prompt is guided; the others tell the model something."""
+
 Box = tuple[int, int, int, int]
 """Top, left, height, width, in latent pixels."""
 
@@ -57,14 +63,12 @@ def region_of(
     reaches over the edge is cut."""
     height, width = shape[-2:]
     whole = (0, 0, height, width)
-    box = area_box(options, shape, input) or whole
+    box = seen_box(options, shape, input) or whole
     strength = _number(options, "strength", 1.0)
     mask = options.get("mask")
     weight: Tensor | float = strength
     if isinstance(mask, Tensor):
         fitted = fit_mask(mask, shape)
-        if options.get("area_to_mask_bounds"):
-            box = _bounds(fitted)
         top, left, tall, wide = box
         weight = fitted[:, :, top : top + tall, left : left + wide].to(device)
         weight = weight * (_number(options, "mask_strength", 1.0) * strength)
@@ -85,21 +89,24 @@ def with_matching_areas(
     """`entries`, and for each area that `others` have and these lack, a copy for it of the entry that covers it.
 
     Guidance compares both sides in the same piece of the picture, so each area needs its opposite there: the prompt of
-    the smallest area around it, or else of the first entry without an area.
+    the smallest area around it, or else of the first entry without an area. What else the model is told, such as the
+    sizes of SDXL, stays with the prompt.
     """
     matched = list(entries)
     for other in others:
-        box = area_box(other.options, shape, "positive")
+        box = seen_box(other.options, shape, "positive")
         if box is None:
             continue
-        places = [(area_box(entry.options, shape, "negative"), entry) for entry in matched]
+        places = [(seen_box(entry.options, shape, "negative"), entry) for entry in matched]
         around = [(place[2] * place[3], place, entry) for place, entry in places if place and _inside(box, place)]
         if around:
             _, place, source = min(around, key=lambda found: found[0])
         else:
             place, source = next((found for found in places if found[0] is None), (box, other))
         if place != box:
-            matched.append(CondEntry(source.embedding, source.pooled, other.options))
+            told = {name: value for name, value in source.options.items() if name not in _GUIDING}
+            guided = {name: value for name, value in other.options.items() if name in _GUIDING}
+            matched.append(CondEntry(source.embedding, source.pooled, told | guided))
     return matched
 
 
@@ -118,6 +125,14 @@ def _number(options: Mapping[str, object], name: str, default: float) -> float:
     if not isinstance(value, int | float):
         raise DiffusionError(f"A conditioning's {name} must be a number, not {value!r}.", code="bad_conditioning")
     return float(value)
+
+
+def seen_box(options: Mapping[str, object], shape: torch.Size, input: str) -> Box | None:
+    """The piece of the latent that a prompt sees: the box around its mask, or its area; None for all of it."""
+    mask = options.get("mask")
+    if isinstance(mask, Tensor) and options.get("area_to_mask_bounds"):
+        return _bounds(fit_mask(mask, shape))
+    return area_box(options, shape, input)
 
 
 def area_box(options: Mapping[str, object], shape: torch.Size, input: str) -> Box | None:

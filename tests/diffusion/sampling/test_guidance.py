@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from diffusion.errors import DiffusionError
-from diffusion.sampling.guidance import Guidance
-from diffusion.values import Conditioning
+from diffusion.sampling.guidance import Guidance, Sides
+from diffusion.sampling.protocols import ModelInputs, Start
+from diffusion.values import CondEntry, Conditioning
 from tests.diffusion.sampling.models import LEVELS, TinyModel, prompt, together
 
 SHAPE = torch.Size((1, 4, 8, 8))
@@ -132,6 +133,45 @@ def test_an_area_is_compared_with_the_negative_in_the_same_piece() -> None:
     both = together(prompt(-0.3), prompt(0.3, area=("percentage", 1.0, 0.5, 0.0, 0.5)))
     Guidance(model, both, prompt(0.0), 7.0, shape=x.shape)(x, 3.0)
     assert sorted((call[0].shape[0], call[0].shape[-1]) for call in model.calls) == [(2, 16), (2, 32)]
+
+
+def test_the_box_around_a_mask_is_compared_like_an_area() -> None:
+    model = TinyModel()
+    x = torch.randn(1, 4, 32, 32, generator=torch.Generator().manual_seed(0))
+    mask = torch.zeros(1, 32, 32)
+    mask[..., 4:20] = 1.0
+    both = together(prompt(-0.3), prompt(0.3, mask=mask, area_to_mask_bounds=True))
+    Guidance(model, both, prompt(0.0), 7.0, shape=x.shape)(x, 3.0)
+    assert sorted((call[0].shape[0], call[0].shape[-1]) for call in model.calls) == [(2, 16), (2, 32)]
+
+
+class Told(TinyModel):
+    """Keeps what it was told of each prompt."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[tuple[bool, CondEntry]] = []
+
+    def inputs(self, entry: CondEntry, start: Start, *, negative: bool) -> ModelInputs:
+        self.told.append((negative, entry))
+        return super().inputs(entry, start, negative=negative)
+
+
+def test_the_opposite_of_an_area_keeps_what_its_own_prompt_tells_the_model() -> None:
+    model = Told()
+    area = prompt(0.3, area=(8, 4, 0, 0), strength=0.5, width=64)
+    Guidance(model, together(prompt(0.2), area), prompt(0.0, width=512), 7.0, shape=SHAPE)
+    negative, opposite = model.told[-1]
+    assert negative
+    assert dict(opposite.options) == {"area": (8, 4, 0, 0), "strength": 0.5, "width": 512}
+
+
+def test_all_sides_but_the_first_are_told_as_negative_and_share_its_control_networks() -> None:
+    model = Told()
+    sides = {"cond1": prompt(0.3, control=("net",), control_both=True), "cond2": prompt(0.2), "negative": prompt(0.0)}
+    Sides(model, sides, start=Start(torch.zeros(SHAPE)))
+    assert [negative for negative, _ in model.told] == [False, True, True]
+    assert all(entry.options["control"] == ("net",) for _, entry in model.told)
 
 
 @pytest.mark.parametrize("area", [(8, 8, 0, 8), (8, 8, 40, 0), (0, 8, 0, 0), ("percentage", 0.5, 0.5, 1.0, 0.0)])
