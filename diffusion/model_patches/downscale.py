@@ -40,7 +40,7 @@ class Downscale(RunPatch):
         number, skips = self._option.block_number, list[tuple[int, int]]()
 
         def shrink(x: Tensor) -> Tensor:
-            height, width = (round(side / self._option.downscale_factor) for side in x.shape[-2:])
+            height, width = (round(side * (1.0 / self._option.downscale_factor)) for side in x.shape[-2:])
             return _resized(x, max(height, 1), max(width, 1), self._option.downscale_method)
 
         def enter(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]):

@@ -51,10 +51,14 @@ class HyperTile(RunPatch):
         return hooked([(each, first) for each in self._attentions], [(each, last) for each in self._attentions])
 
     def _grid(self, tokens: int, size: tuple[int, int]) -> Grid | None:
-        """The tiles for a level of so many tokens, or None where it isn't cut."""
+        """The tiles for a level of so many tokens, or None where it isn't cut.
+
+        The tokens of a picture that isn't square are cut as if it lay on its side, which scatters its tiles: so does
+        ComfyUI, and shared pictures depend on it.
+        """
         height, width = size
         for depth in range(self._option.max_depth + 1):
-            rows, columns = height / 2**depth, width / 2**depth
+            rows, columns = width / 2**depth, height / 2**depth
             if tokens != rows * columns or rows % 1 or columns % 1:
                 continue
             tile = self._tile * (2**depth if self._option.scale_depth else 1)

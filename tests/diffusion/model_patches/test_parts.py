@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from diffusion.model_options import HyperTileOption
 from diffusion.model_patches.attention_guidance import blurred, token_grid
 from diffusion.model_patches.differential import Differential
 from diffusion.model_patches.freeu import damped
 from diffusion.model_patches.rescale import RescaleCfg
-from diffusion.model_patches.tiling import from_tiles, into_tiles
+from diffusion.model_patches.tiling import HyperTile, from_tiles, into_tiles
 from diffusion.model_patches.token_merging import match, merged, spread
 from diffusion.sampling.run_patches import RunPatch, Seen, mixed
 from tests.diffusion.sampling.models import LEVELS
@@ -133,3 +134,8 @@ def test_a_stretched_schedule_ends_in_noise_and_keeps_its_first_level():
     assert stretched.sigma_max > 4000.0
     assert stretched.sigma_min == pytest.approx(LEVELS.sigma_min, rel=1e-3)
     assert (stretched.sigmas.diff() > 0).all()
+
+
+def test_a_picture_that_is_not_square_is_tiled_as_if_it_lay_on_its_side():
+    tile = HyperTile(torch.nn.Module(), HyperTileOption(64, 1, 0, False), torch.Generator())
+    assert tile._grid(16 * 40, (16, 40)) == (5, 2, 40, 16)  # pyright: ignore[reportPrivateUsage]
