@@ -20,6 +20,7 @@ import webbrowser
 from collections.abc import Sequence
 
 from aiohttp import web
+from filelock import FileLock, Timeout
 
 from api.app import create_app
 from api.security import is_loopback
@@ -76,6 +77,7 @@ async def serve(settings: Settings) -> int:
         0 after a clean stop, 1 when the server can't start.
     """
     services = make_services(settings)
+    services.folders.drop_old_previews()
     await services.jobs.start()
     runner = web.AppRunner(create_app(services), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
@@ -127,9 +129,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = with_token(Settings.from_arguments(parser().parse_args(arguments)))
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
     try:
-        return asyncio.run(serve(settings))
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        with FileLock(settings.data_dir / "server.lock", timeout=0):
+            return asyncio.run(serve(settings))
     except KeyboardInterrupt:
         return OK
+    except Timeout:
+        log.error("another server uses %s: stop it, or choose another folder with --data-dir", settings.data_dir)
+        return CANNOT_START
     except NewerDatabase as error:
         log.error("%s", error)
         return CANNOT_START

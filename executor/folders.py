@@ -6,6 +6,7 @@ import mimetypes
 import os
 import re
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -17,6 +18,7 @@ UNSAFE = re.compile(r'[<>:"|?*\x00-\x1f]')
 DEFAULT_STEM = "latentgraph"
 LONGEST_STEM = 120
 MAX_TRIES = 100_000
+PREVIEW_SECONDS = 7 * 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,13 @@ class Folders:
         for picture in sorted(examples.glob("*.png")):
             if not (self.inputs / picture.name).exists():
                 shutil.copyfile(picture, self.inputs / picture.name)
+
+    def drop_old_previews(self) -> None:
+        """Delete what has lain in the folder of temporary pictures for a week; a node that made one makes it again."""
+        limit = time.time() - PREVIEW_SECONDS
+        for path in self.temp.rglob("*"):
+            if path.is_file() and path.stat().st_mtime < limit:
+                path.unlink(missing_ok=True)
 
     def root(self, folder: Folder) -> Path:
         return {"input": self.inputs, "output": self.outputs, "temp": self.temp}[folder]

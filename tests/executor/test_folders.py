@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,17 @@ def test_names_count_up_from_what_is_there(folders: Folders):
     second = names.reserve("boat", "png", temporary=False)
     assert [each.file.filename for each in (first, second)] == ["boat_00100_.png", "boat_00101_.png"]
     assert (first.file.type, first.file.media) == ("output", "image/png")
+
+
+def test_previews_go_after_a_week_and_results_stay(folders: Folders):
+    old = time.time() - 8 * 24 * 3600
+    kept = [folders.temp / "new.png", folders.outputs / "old.png"]
+    for path in (*kept, folders.temp / "old.png"):
+        path.touch()
+    for path in (folders.outputs / "old.png", folders.temp / "old.png"):
+        os.utime(path, (old, old))
+    folders.drop_old_previews()
+    assert sorted(path for folder in (folders.temp, folders.outputs) for path in folder.iterdir()) == sorted(kept)
 
 
 def test_two_processes_never_claim_the_same_name(folders: Folders):
