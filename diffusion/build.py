@@ -1,7 +1,7 @@
 """Builds the modules of diffusers and transformers and gives them a file's weights.
 
 A module is made on the meta device, so nothing is initialised only to be overwritten, and each tensor is converted
-once, on its way from the file's memory map to the device.
+once, on its way from the file's memory map to the device. None is read here: `held` does it when a model is needed.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from diffusion.architecture import ClipConfig, TinyVaeConfig, UnetConfig, VaeCon
 from diffusion.checkpoint_file import CheckpointFile
 from diffusion.ema import ema_names
 from diffusion.errors import CorruptFile, MissingComponent
+from diffusion.held import HeldWeights, Place, Read
 from diffusion.keys import NameMap, clip_names, missing, unet_names, vae_names
 
 M = TypeVar("M", bound=nn.Module)
@@ -35,8 +36,7 @@ Convert = Callable[[str, Tensor], Tensor]
 def build_unet(
     config: UnetConfig,
     file: CheckpointFile,
-    device: torch.device,
-    dtype: torch.dtype,
+    place: Place,
     *,
     use_ema: bool,
     rounded: torch.dtype | None = None,
@@ -49,7 +49,7 @@ def build_unet(
     module = unet_skeleton(config)
     source = unet_source(config, file, use_ema=use_ema)
     convert: Convert | None = None if rounded is None else lambda _, stored: stored.to(rounded)
-    return fill(module, file, source, device, dtype, convert)
+    return fill(module, file, source, place, convert)
 
 
 def unet_source(config: UnetConfig, file: CheckpointFile, *, use_ema: bool) -> NameMap:
@@ -112,9 +112,9 @@ def _block(way: str, depths: tuple[int, ...]) -> str:
     return f"CrossAttn{way}Block2D" if any(depths) else f"{way}Block2D"
 
 
-def build_vae(config: VaeConfig, file: CheckpointFile, device: torch.device, dtype: torch.dtype) -> AutoencoderKL:
+def build_vae(config: VaeConfig, file: CheckpointFile, place: Place) -> AutoencoderKL:
     """The autoencoder of a file."""
-    return fill(vae_skeleton(config), file, vae_source(config, file), device, dtype)
+    return fill(vae_skeleton(config), file, vae_source(config, file), place)
 
 
 def vae_source(config: VaeConfig, file: CheckpointFile) -> NameMap:
@@ -148,8 +148,7 @@ def build_tiny_vae(
     config: TinyVaeConfig,
     encoder: CheckpointFile | None,
     decoder: CheckpointFile | None,
-    device: torch.device,
-    dtype: torch.dtype,
+    place: Place,
 ) -> AutoencoderTiny:
     """A tiny autoencoder; its sides may come from two files, and one may be missing.
 
@@ -157,12 +156,14 @@ def build_tiny_vae(
     """
     with torch.device("meta"):
         module = AutoencoderTiny(latent_channels=config.latent_channels)
-    for side, file, root, shift in (
-        (module.encoder, encoder, config.encoder, 0),
-        (module.decoder, decoder, config.decoder, 1 if config.layout == "original" else 0),
+    found: dict[str, Read] = {}
+    for name, side, file, root, shift in (
+        ("encoder", module.encoder, encoder, config.encoder, 0),
+        ("decoder", module.decoder, decoder, config.decoder, 1 if config.layout == "original" else 0),
     ):
         if file is not None and root is not None:
-            fill(side, file, _tiny_names(root, shift), device, dtype)
+            found |= _below(name, reads(side, file, _tiny_names(root, shift)))
+    HeldWeights(module, found, place, close=_closer((encoder, decoder)))
     return module.requires_grad_(False).eval()
 
 
@@ -174,20 +175,33 @@ def _tiny_names(root: str, shift: int) -> NameMap:
     return source
 
 
-def build_clip(
-    configs: Sequence[ClipConfig], files: Sequence[CheckpointFile], device: torch.device, dtype: torch.dtype
-) -> nn.ModuleList:
+def build_clip(configs: Sequence[ClipConfig], files: Sequence[CheckpointFile], place: Place) -> nn.ModuleList:
     """The text encoders, each from the file beside it. Stored position ids are not read: they are 0, 1, 2 … by
     definition, and some files hold them rounded."""
     modules = clip_skeleton(configs)
-    for module, config, file in zip(modules, configs, files, strict=True):
-        fill(module, file, clip_names(config), device, dtype, text_weights(config))
+    found: dict[str, Read] = {}
+    for index, (module, config, file) in enumerate(zip(modules, configs, files, strict=True)):
+        found |= _below(str(index), reads(module, file, clip_names(config), text_weights(config)))
         for name, buffer in list(module.named_buffers()):
             if name.endswith("position_ids"):
                 owner = module.get_submodule(name.rpartition(".")[0])
-                ids = torch.arange(buffer.shape[-1], device=device).expand(buffer.shape)
+                ids = torch.arange(buffer.shape[-1], device=place.device).expand(buffer.shape)
                 owner.register_buffer("position_ids", ids, persistent=False)
-    return modules
+    HeldWeights(modules, found, place, close=_closer(files))
+    return modules.requires_grad_(False).eval()
+
+
+def _below(name: str, found: dict[str, Read]) -> dict[str, Read]:
+    return {f"{name}.{each}": read for each, read in found.items()}
+
+
+def _closer(files: Sequence[CheckpointFile | None]) -> Callable[[], None]:
+    def close() -> None:
+        for file in files:
+            if file is not None:
+                file.close()
+
+    return close
 
 
 def clip_skeleton(configs: Sequence[ClipConfig]) -> nn.ModuleList:
@@ -230,18 +244,18 @@ def from_open_clip(name: str, stored: Tensor) -> Tensor:
     return stored
 
 
-def fill(
-    module: M,
-    file: CheckpointFile,
-    source: NameMap,
-    device: torch.device,
-    dtype: torch.dtype,
-    convert: Convert | None = None,
-) -> M:
-    """Give a module without weights those of a file: `source` says where each lies, `convert` changes it first.
+def fill(module: M, file: CheckpointFile, source: NameMap, place: Place, convert: Convert | None = None) -> M:
+    """Give a module without weights those of a file: `source` says where each lies, `convert` changes it first. None is
+    read before it is needed, or held.
 
-    Raises CorruptFile when the file lacks one, or holds it in another shape.
+    Raises CorruptFile when the file lacks one. One of another shape raises it when it is read.
     """
+    HeldWeights(module, reads(module, file, source, convert), place, close=file.close)
+    return module.requires_grad_(False).eval()
+
+
+def reads(module: nn.Module, file: CheckpointFile, source: NameMap, convert: Convert | None = None) -> dict[str, Read]:
+    """How each weight of a module is read from a file. Raises CorruptFile when the file lacks one."""
     wanted = {name: value for name, value in module.state_dict().items() if not name.endswith("position_ids")}
     lacking = missing(wanted, source, file.tensors)
     if lacking:
@@ -250,14 +264,15 @@ def fill(
             f"{lacking[0]} the first.",
             hint="Download the file again.",
         )
-    weights: dict[str, Tensor] = {}
-    for name, value in wanted.items():
-        stored = file.tensor(source(name))
-        if convert is not None:
-            stored = convert(name, stored)
-        weights[name] = fitted(file, source(name), stored, value).to(device=device, dtype=dtype)
-    module.load_state_dict(weights, strict=False, assign=True)
-    return module.requires_grad_(False).eval()
+
+    def reader(name: str, value: Tensor) -> Read:
+        def read() -> Tensor:
+            stored = file.tensor(source(name))
+            return fitted(file, source(name), stored if convert is None else convert(name, stored), value)
+
+        return read
+
+    return {name: reader(name, value) for name, value in wanted.items()}
 
 
 def fitted(file: CheckpointFile, name: str, stored: Tensor, wanted: Tensor) -> Tensor:

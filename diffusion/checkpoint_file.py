@@ -1,7 +1,8 @@
 """Opens a weight file without trusting it: what it is comes from its first bytes, never from its name.
 
 A safetensors header is checked against the file's size before anything is mapped; a pickle is read with torch's
-`weights_only` loader and nothing else, so opening a file runs no code from it. Tensors are read lazily from a map.
+`weights_only` loader and nothing else, so opening a file runs no code from it. Tensors are read lazily from a map, let
+go of after some 200 MB of them: pages that were read count as this process's memory for as long as they are mapped.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from torch import Tensor
 from diffusion.errors import CorruptFile, UnsafePickle
 from diffusion.pickle_names import inert_names
 from diffusion.safetensors_header import AGAIN, TensorInfo, read_header
+
+_MAPPED_AT_ONCE = 200 * 2**20
 
 
 class _Source(Protocol):
@@ -51,6 +54,7 @@ class CheckpointFile:
         return self._source.tensor(name)
 
     def close(self) -> None:
+        """Let go of the file. Asking for a tensor opens it again; when it changed meanwhile, that is a CorruptFile."""
         self._source.close()
 
     def __enter__(self) -> CheckpointFile:
@@ -103,13 +107,24 @@ def _refuse_text(path: Path, start: bytes, size: int) -> None:
 class _SafetensorsSource:
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file: Any = safe_open(str(path), framework="pt", device="cpu")
+        self._stamp = _stamp(path)
+        self._read = 0
+        self._file: Any = self._open()
 
     def tensor(self, name: str) -> Tensor:
-        return self._file.get_tensor(name)
+        if self._file is None or self._read > _MAPPED_AT_ONCE:
+            _check_unchanged(self._path, self._stamp)
+            self._file = self._open()
+            self._read = 0
+        found: Tensor = self._file.get_tensor(name)
+        self._read += found.numel() * found.element_size()
+        return found
 
     def close(self) -> None:
         self._file = None
+
+    def _open(self) -> Any:
+        return safe_open(str(self._path), framework="pt", device="cpu")
 
 
 def _open_safetensors(path: Path, size: int) -> CheckpointFile:
@@ -121,18 +136,31 @@ def _open_safetensors(path: Path, size: int) -> CheckpointFile:
     return CheckpointFile(path, tensors, metadata, source)
 
 
-class _LoadedSource:
-    def __init__(self, tensors: dict[str, Tensor]) -> None:
-        self._tensors = tensors
+class _PickleSource:
+    def __init__(self, path: Path, size: int, *, mapped: bool) -> None:
+        self._path = path
+        self._size = size
+        self._mapped = mapped
+        self._stamp = _stamp(path)
+        self.tensors = _unpickled(path, size, mapped=mapped)
 
     def tensor(self, name: str) -> Tensor:
-        return self._tensors[name]
+        if not self.tensors:
+            _check_unchanged(self._path, self._stamp)
+            self.tensors = _unpickled(self._path, self._size, mapped=self._mapped)
+        return self.tensors[name]
 
     def close(self) -> None:
-        self._tensors = {}
+        self.tensors = {}
 
 
 def _open_pickle(path: Path, size: int, *, mapped: bool) -> CheckpointFile:
+    source = _PickleSource(path, size, mapped=mapped)
+    infos = {name: TensorInfo(tuple(tensor.shape), tensor.dtype) for name, tensor in source.tensors.items()}
+    return CheckpointFile(path, infos, {}, source)
+
+
+def _unpickled(path: Path, size: int, *, mapped: bool) -> dict[str, Tensor]:
     try:
         with torch.serialization.safe_globals(inert_names()), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -148,8 +176,22 @@ def _open_pickle(path: Path, size: int, *, mapped: bool) -> CheckpointFile:
         raise CorruptFile(
             f"{path.name} is a pickle without named tensors.", hint="It is no checkpoint, or of an unknown kind."
         )
-    infos = {name: TensorInfo(tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}
-    return CheckpointFile(path, infos, {}, _LoadedSource(tensors))
+    return tensors
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """What changes when a file is written anew."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
+
+
+def _check_unchanged(path: Path, stamp: tuple[int, int]) -> None:
+    try:
+        unchanged = _stamp(path) == stamp
+    except OSError as error:
+        raise CorruptFile(f"{path.name} cannot be read any more: {error.strerror or error}.") from error
+    if not unchanged:
+        raise CorruptFile(f"{path.name} was changed while it was in use.", hint="Run the workflow again.")
 
 
 def _pickle_error(path: Path, text: str) -> CorruptFile | UnsafePickle:

@@ -6,9 +6,10 @@ device as its protocol says, and computes in the type it was loaded in.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import cast
 
 import torch
@@ -21,6 +22,7 @@ from diffusion.architecture import ClipConfig, TinyVaeConfig, UnetConfig, VaeCon
 from diffusion.control.guide import Load, guides
 from diffusion.errors import BadPrompt, MissingComponent
 from diffusion.library import ModelLibrary
+from diffusion.memory import Relieve, with_relief
 from diffusion.model_inputs import model_inputs
 from diffusion.model_options import ModelOption
 from diffusion.model_patches.apply import run_patches
@@ -47,6 +49,8 @@ class LoadedUnet:
     dtype: torch.dtype
     control_net: Load
     """Gives the control networks that prompts ask for."""
+    relieve: Relieve
+    """Makes room when memory runs out; False when it can't."""
     options: tuple[ModelOption, ...] = ()
     """Changes to how it samples, which take part in each run."""
 
@@ -94,6 +98,20 @@ class LoadedUnet:
                 code="wrong_text_encoder",
                 input="positive",
             )
+        rows, tall, wide = x.shape[0], x.shape[-2] * 8, x.shape[-1] * 8
+        return with_relief(
+            partial(self._forward, x, timestep, context, pooled, residuals),
+            self.relieve,
+            f"a pass of the model over {rows} × {wide}×{tall} pixels",
+            f"Make smaller pictures, or fewer at once: {max(64, wide // 16 * 8)}×{max(64, tall // 16 * 8)} takes about "
+            "a quarter of that.",
+        )
+
+    def _forward(
+        self, x: Tensor, timestep: Tensor, context: Tensor, pooled: Tensor | None, residuals: Residuals | None
+    ) -> Tensor:
+        if self.dtype != torch.float32:  # in which convolutions are faster with the channels last
+            x = x.to(memory_format=torch.channels_last)
         output = self.module(
             x.to(self.device, self.dtype),
             timestep.to(self.device),
@@ -215,6 +233,10 @@ class LoadedVae:
     config: VaeConfig | TinyVaeConfig
     device: torch.device
     dtype: torch.dtype
+    relieve: Relieve
+    """Makes room when memory runs out; False when it can't."""
+    available: Callable[[], int]
+    """Bytes that are free on the device."""
 
     @property
     def downscale(self) -> int:
@@ -228,25 +250,45 @@ class LoadedVae:
     def bytes(self) -> int:
         return _bytes(self.module)
 
+    @property
+    def cost(self) -> int:
+        """About how many bytes a pixel takes on its way through."""
+        widest = 64 if isinstance(self.config, TinyVaeConfig) else 2 * self.config.channels[0]
+        return 4 * widest * self.dtype.itemsize
+
     @torch.inference_mode()
     def encode_pixels(self, pixels: Tensor) -> Tensor:
         """float32 [B, 3, H, W] in −1..1 → the mean of the latent's distribution, float32 on the CPU."""
-        placed = pixels.to(self.device, self.dtype)
+        return self._relieved(partial(self._encode, pixels), pixels.shape[-2], pixels.shape[-1])
+
+    @torch.inference_mode()
+    def decode_latent(self, latent: Tensor) -> Tensor:
+        """float32 [B, C, h, w] → float32 [B, 3, H, W] around −1..1 on the CPU."""
+        scale = self.downscale
+        return self._relieved(partial(self._decode, latent), latent.shape[-2] * scale, latent.shape[-1] * scale)
+
+    def _encode(self, pixels: Tensor) -> Tensor:
+        placed = self._placed(pixels)
         if isinstance(self.config, TinyVaeConfig):
             self._check_side(self.config.encoder, "encodes")
             return self.module.encoder(placed).float().cpu() / self.config.scale
         distribution = cast("AutoencoderKL", self.module).encode(placed, return_dict=False)[0]
         return distribution.mode().float().cpu()
 
-    @torch.inference_mode()
-    def decode_latent(self, latent: Tensor) -> Tensor:
-        """float32 [B, C, h, w] → float32 [B, 3, H, W] around −1..1 on the CPU."""
+    def _decode(self, latent: Tensor) -> Tensor:
         if isinstance(self.config, TinyVaeConfig):
             self._check_side(self.config.decoder, "decodes")
-            placed = (latent * self.config.scale).to(self.device, self.dtype)
-            return self.module.decoder(placed).float().cpu()
-        scaled = cast("torch.FloatTensor", latent.to(self.device, self.dtype))
+            return self.module.decoder(self._placed(latent * self.config.scale)).float().cpu()
+        scaled = cast("torch.FloatTensor", self._placed(latent))
         return cast("AutoencoderKL", self.module).decode(scaled, return_dict=False)[0].float().cpu()
+
+    def _placed(self, values: Tensor) -> Tensor:
+        placed = values.to(self.device, self.dtype)
+        return placed if self.dtype == torch.float32 else placed.contiguous(memory_format=torch.channels_last)
+
+    def _relieved(self, run: Callable[[], Tensor], height: int, width: int) -> Tensor:
+        what = f"a picture of {width}×{height} pixels in the VAE"
+        return with_relief(run, self.relieve, what, "Use the nodes that encode and decode in tiles, of 256 pixels.")
 
     @staticmethod
     def _check_side(side: str | None, does: str) -> None:

@@ -1,35 +1,40 @@
 """Turns references into weights on the device, and keeps those last used within a budget of memory.
 
 Values in a graph name their model; only here does a model live. Asking again for what is still loaded costs nothing;
-what has not been used for longest goes first when room is needed.
+what has not been used for longest goes first when room is needed, and a model larger than all there is runs with a part
+of its weights passing through (`held`).
 """
 
 from __future__ import annotations
 
-import gc
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
+from torch import nn
 
-from diffusion.architecture import Architecture, ClipConfig, ScheduleConfig, TinyVaeConfig
+from diffusion.architecture import Architecture, ClipConfig, ScheduleConfig, TinyVaeConfig, VaeConfig
 from diffusion.build import build_clip, build_tiny_vae, build_unet, build_vae, clip_skeleton, unet_skeleton
 from diffusion.checkpoint_file import CheckpointFile, open_checkpoint
 from diffusion.control.architecture import ControlConfig, read_control
 from diffusion.control.network import LoadedControlNet, build_control
 from diffusion.detect import detect_file
 from diffusion.detection.text import for_xl
-from diffusion.device import Placement, memory_of, place
+from diffusion.device import Placement, place
 from diffusion.errors import MissingComponent, UnsupportedArchitecture
+from diffusion.held import HeldWeights, Place, held_by
 from diffusion.library import ModelLibrary
 from diffusion.loaded import LoadedClip, LoadedUnet, LoadedVae
+from diffusion.memory import Meter, OutOfMemory, available, collect, default_budget, is_out_of_memory
 from diffusion.model_options import ModelSamplingOption
 from diffusion.model_patches.apply import options_of, sampling_by
-from diffusion.patches.apply import own_bytes
 from diffusion.patches.lora import Part, check_fit
 from diffusion.patches.lora_file import LoraFile, read_lora
 from diffusion.patches.patching import clip_part, patched_clip, patched_unet, unet_part
@@ -55,29 +60,45 @@ class LoadCounts:
     vae: int = 0
     lora: int = 0
     control: int = 0
+    upscaler: int = 0
     patched: int = 0
 
 
 @dataclass(slots=True)
 class _Slot:
     component: Loaded
-    size: int
+    held: HeldWeights | None
+    counter: str
+    size: int = 0
+    """Bytes of a component that is not divided into blocks."""
 
 
 class Residency:
     """The loaded models of one device. Not for use from several threads at once.
 
-    `budget` is the bytes of weights to keep; by default half of the memory of the CPU's machine, or 80 % of a GPU's.
-    One component larger than that is still loaded, alone.
+    `vram_budget` and `ram_budget` are the bytes of weights to keep on a GPU and in the machine's memory; on a device
+    that computes in the machine's memory only the latter counts. By default 80 % of a GPU's memory, and half of the
+    machine's.
     """
 
     def __init__(
-        self, library: ModelLibrary, device: str = "auto", precision: str = "auto", *, budget: int | None = None
+        self,
+        library: ModelLibrary,
+        device: str = "auto",
+        precision: str = "auto",
+        *,
+        vram_budget: int | None = None,
+        ram_budget: int | None = None,
     ) -> None:
         self.library = library
         self.placement: Placement = place(device, precision)
-        total = memory_of(self.placement.device)
-        self.budget = budget if budget is not None else int(total * (0.8 if self.device.type == "cuda" else 0.5))
+        ram = ram_budget if ram_budget is not None else default_budget(torch.device("cpu"))
+        self.parking: Meter | None = None
+        if self.device.type == "cuda":
+            self.meter = Meter(vram_budget if vram_budget is not None else default_budget(self.device))
+            self.parking = Meter(ram)
+        else:
+            self.meter = Meter(ram)
         self.loads = LoadCounts()
         self._slots: OrderedDict[object, _Slot] = OrderedDict()
         self._tokenizer = ClipTokenizer()
@@ -88,27 +109,28 @@ class Residency:
 
     @property
     def resident_bytes(self) -> int:
-        return sum(slot.size for slot in self._slots.values())
+        """Bytes of weights on the device."""
+        return self.meter.now
 
-    def unet(self, ref: ModelRef) -> LoadedUnet:
+    def unet(self, ref: ModelRef, *, hold: bool = True) -> LoadedUnet:
         """The U-Net of a reference. Raises MissingComponent when the file has none. References that differ only in
-        `options` share its weights."""
+        `options` share its weights. Without `hold` its weights are not brought into memory before they are used."""
         if ref.options:
-            return self._with_options(ref)
+            return self._with_options(ref, hold)
         if ref.patches:
-            return self._patched_unet(ref)
+            return self._patched_unet(ref, hold)
 
-        def load() -> LoadedUnet:
-            self.loads.unet += 1
+        def make() -> LoadedUnet:
             with _open(ref.file) as file:
                 found = detect_file(file, ref.config)
                 if found.unet is None:
                     raise _lacks(ref.file, "U-Net", found)
                 dtype = self.placement.unet
+                module = build_unet(
+                    found.unet, file, self._place(dtype), use_ema=ref.use_ema, rounded=ROUNDED[ref.weight_dtype]
+                )
                 return LoadedUnet(
-                    module=build_unet(
-                        found.unet, file, self.device, dtype, use_ema=ref.use_ema, rounded=ROUNDED[ref.weight_dtype]
-                    ),
+                    module=module,
                     config=found.unet,
                     sampling=_levels(found.schedule),
                     prediction=found.prediction,
@@ -117,25 +139,25 @@ class Residency:
                     device=self.device,
                     dtype=dtype,
                     control_net=self.control_net,
+                    relieve=partial(self._relieve, module),
                 )
 
-        return self._get(ref, load, LoadedUnet)
+        return self._get(ref, make, LoadedUnet, "unet", hold)
 
-    def clip(self, ref: ClipRef) -> LoadedClip:
+    def clip(self, ref: ClipRef, *, hold: bool = True) -> LoadedClip:
         """The text encoders of a reference. References that differ only in `stop_at_layer` share their weights."""
         if ref.patches:
-            return replace(self._patched_clip(replace(ref, stop_at_layer=None)), stop_at_layer=ref.stop_at_layer)
+            return replace(self._patched_clip(replace(ref, stop_at_layer=None), hold), stop_at_layer=ref.stop_at_layer)
 
-        def load() -> LoadedClip:
-            self.loads.clip += 1
+        def make() -> LoadedClip:
             configs = self.text_encoders(ref)
             with ExitStack() as stack:
                 files = [stack.enter_context(_open(file)) for file in ref.files]
                 sources = files if len(files) == len(configs) else files * len(configs)
-                module = build_clip(configs, sources, self.device, self.placement.clip)
+                module = build_clip(configs, sources, self._place(self.placement.clip))
                 return LoadedClip(module, configs, self._tokenizer, self.device, self.library)
 
-        loaded = self._get(replace(ref, stop_at_layer=None), load, LoadedClip)
+        loaded = self._get(replace(ref, stop_at_layer=None), make, LoadedClip, "clip", hold)
         return replace(loaded, stop_at_layer=ref.stop_at_layer)
 
     def text_encoders(self, ref: ClipRef) -> tuple[ClipConfig, ...]:
@@ -162,38 +184,36 @@ class Residency:
     def vae(self, ref: VaeRef) -> LoadedVae:
         """The autoencoder of a reference."""
 
-        def load() -> LoadedVae:
-            self.loads.vae += 1
+        def make() -> LoadedVae:
             with _open(ref.file) as file:
                 found = detect_file(file, ref.config)
                 if found.vae is None:
                     raise _lacks(ref.file, "VAE", found)
-                dtype = self.placement.vae
+                place = self._place(self.placement.vae)
                 if isinstance(found.vae, TinyVaeConfig):
-                    return self._tiny_vae(found.vae, file, ref, dtype)
-                return LoadedVae(build_vae(found.vae, file, self.device, dtype), found.vae, self.device, dtype)
+                    return self._tiny_vae(found.vae, file, ref, place)
+                return self._vae(build_vae(found.vae, file, place), found.vae)
 
-        return self._get(ref, load, LoadedVae)
+        return self._get(ref, make, LoadedVae, "vae")
 
     def control_net(self, ref: ControlNetRef) -> LoadedControlNet:
         """The control network of a reference. Raises UnsupportedArchitecture when its file holds none."""
 
-        def load() -> LoadedControlNet:
-            self.loads.control += 1
+        def make() -> LoadedControlNet:
             with _open(ref.file) as file:
-                return build_control(read_control(file), file, self.device, self.placement.unet)
+                return build_control(read_control(file), file, self._place(self.placement.unet))
 
-        return self._get(ref, load, LoadedControlNet)
+        return self._get(ref, make, LoadedControlNet, "control")
 
     def upscaler(self, ref: UpscaleModelRef) -> LoadedUpscaler:
         """The upscaling network of a reference. Raises UnsupportedArchitecture when its file holds none."""
         from diffusion.upscale import LoadedUpscaler, build_upscaler  # spandrel takes a second to import
 
-        def load() -> LoadedUpscaler:
+        def make() -> LoadedUpscaler:
             with _open(ref.file) as file:
                 return build_upscaler(file, self.device)
 
-        return self._get(ref, load, LoadedUpscaler)
+        return self._get(ref, make, LoadedUpscaler, "upscaler")
 
     def describe_control(self, ref: ControlNetRef) -> ControlConfig:
         """What control network a file holds, from its header alone."""
@@ -203,11 +223,10 @@ class Residency:
     def lora(self, file: FileRef) -> LoraFile:
         """The adapters of a LoRA file."""
 
-        def load() -> LoraFile:
-            self.loads.lora += 1
+        def make() -> LoraFile:
             return read_lora(file, self.device)
 
-        return self._get(file, load, LoraFile)
+        return self._get(file, make, LoraFile, "lora")
 
     def check_lora(self, file: FileRef, model: ModelRef | None, clip: ClipRef | None) -> None:
         """Raise WrongLora unless a LoRA belongs to these models. Nothing of them but their headers is read."""
@@ -222,8 +241,8 @@ class Residency:
                 parts, family = [unet_part(unet_skeleton(found.unet), found.unet), *parts], found.family
         check_fit(self.lora(file), family, parts)
 
-    def _with_options(self, ref: ModelRef) -> LoadedUnet:
-        base, options = self.unet(replace(ref, options=())), options_of(ref.options)
+    def _with_options(self, ref: ModelRef, hold: bool) -> LoadedUnet:
+        base, options = self.unet(replace(ref, options=()), hold=hold), options_of(ref.options)
         levels, prediction = base.sampling, base.prediction
         for option in options:
             if isinstance(option, ModelSamplingOption):
@@ -231,36 +250,60 @@ class Residency:
                 levels, prediction = sampling_by(option, _levels(replace(trained, zero_terminal=False)))
         return replace(base, sampling=levels, prediction=prediction, options=options)
 
-    def _patched_unet(self, ref: ModelRef) -> LoadedUnet:
-        base = self.unet(replace(ref, patches=()))
+    def _patched_unet(self, ref: ModelRef, hold: bool) -> LoadedUnet:
+        base = self.unet(replace(ref, patches=()), hold=False)
 
-        def load() -> LoadedUnet:
-            self.loads.patched += 1
+        def make() -> LoadedUnet:
             family = self.describe(ref.file, ref.config).family
-            return replace(base, module=patched_unet(base, ref.patches, family, self))
+            module = patched_unet(base, ref.patches, family, self)
+            return replace(base, module=module, relieve=partial(self._relieve, module))
 
-        return self._get(ref, load, LoadedUnet, size=lambda made: own_bytes(made.module, base.module))
+        made = self._get(ref, make, LoadedUnet, "patched", hold=False)
+        if hold:
+            if self._share(base.module, made.module):
+                self.unet(replace(ref, patches=()))
+            self._get(ref, make, LoadedUnet, "patched")
+        return made
 
-    def _patched_clip(self, ref: ClipRef) -> LoadedClip:
-        base = self.clip(replace(ref, patches=()))
+    def _patched_clip(self, ref: ClipRef, hold: bool) -> LoadedClip:
+        base = self.clip(replace(ref, patches=()), hold=False)
 
-        def load() -> LoadedClip:
-            self.loads.patched += 1
+        def make() -> LoadedClip:
             family = self.describe(ref.files[0], ref.config).family
             return replace(base, module=patched_clip(base.module, ref.patches, family, self))
 
-        return self._get(ref, load, LoadedClip, size=lambda made: own_bytes(made.module, base.module))
+        made = self._get(ref, make, LoadedClip, "patched", hold=False)
+        if hold:
+            if self._share(base.module, made.module):
+                self.clip(replace(ref, patches=()))
+            self._get(ref, make, LoadedClip, "patched")
+        return made
 
-    def _tiny_vae(self, config: TinyVaeConfig, decoder: CheckpointFile, ref: VaeRef, dtype: torch.dtype) -> LoadedVae:
+    def _share(self, base: nn.Module, patched: nn.Module) -> bool:
+        """Whether a patched model and the one it came from fit into the budget together. Otherwise the latter goes: its
+        weights are read from the file when they are needed."""
+        if held_by(base).size + held_by(patched).own <= self.meter.limit:
+            return True
+        held_by(base).drop()
+        return False
+
+    def _place(self, dtype: torch.dtype) -> Place:
+        return Place(self.device, dtype, self.meter, self.parking)
+
+    def _vae(self, module: AutoencoderKL | AutoencoderTiny, config: VaeConfig | TinyVaeConfig) -> LoadedVae:
+        relieve = partial(self._relieve, module)
+        return LoadedVae(module, config, self.device, self.placement.vae, relieve, lambda: available(self.device))
+
+    def _tiny_vae(self, config: TinyVaeConfig, decoder: CheckpointFile, ref: VaeRef, place: Place) -> LoadedVae:
         """A tiny autoencoder, whose encoder may come from a file of its own."""
         if ref.encoder is None:
-            return LoadedVae(build_tiny_vae(config, decoder, decoder, self.device, dtype), config, self.device, dtype)
+            return self._vae(build_tiny_vae(config, decoder, decoder, place), config)
         with _open(ref.encoder) as encoder:
             found = detect_file(encoder, None).vae
             if not isinstance(found, TinyVaeConfig) or found.encoder is None:
                 raise _lacks(ref.encoder, "encoder of a tiny VAE", detect_file(encoder, None))
             both = replace(config, encoder=found.encoder)
-            return LoadedVae(build_tiny_vae(both, encoder, decoder, self.device, dtype), both, self.device, dtype)
+            return self._vae(build_tiny_vae(both, encoder, decoder, place), both)
 
     def describe(self, file: FileRef, config: FileRef | None) -> Architecture:
         """What a file holds, from its header alone."""
@@ -269,37 +312,99 @@ class Residency:
 
     def free(self) -> None:
         """Forget every loaded model and hand its memory back."""
-        self._slots.clear()
-        self._collect()
+        for key in list(self._slots):
+            self._forget(key)
+        collect(self.device)
 
-    def _get(self, key: object, load: Callable[[], L], kind: type[L], *, size: Callable[[L], int] | None = None) -> L:
-        """What is kept under a key, or else loaded. `size` counts the bytes of what shares weights with another."""
+    def _get(self, key: object, make: Callable[[], L], kind: type[L], counter: str, hold: bool = True) -> L:
+        """What is kept under a key, or else what `make` gives, with its weights in memory as far as they fit."""
         slot = self._slots.get(key)
         if slot is None:
-            try:
-                component = load()
-            except torch.OutOfMemoryError:
-                self.free()
-                component = load()
-            slot = self._slots[key] = _Slot(component, component.bytes if size is None else size(component))
+            component = make()
+            module = getattr(component, "module", None)
+            slot = _Slot(component, held_by(module) if module is not None else None, counter)
+            self._slots[key] = slot
+            if slot.held is None:
+                slot.size = component.bytes
+                self._make_room(slot.size, key)
+                self.meter.take(slot.size)
+                self._count(slot)
         self._slots.move_to_end(key)
-        self._shrink()
+        if hold and slot.held is not None and not slot.held.whole:
+            before = slot.held.bytes
+            self._bring_in(slot.held, key)
+            if slot.held.bytes > before or not before:
+                self._count(slot)
         component = slot.component
         assert isinstance(component, kind)
         return component
 
-    def _shrink(self) -> None:
-        dropped = False
-        while len(self._slots) > 1 and self.resident_bytes > self.budget:
-            self._slots.popitem(last=False)
-            dropped = True
-        if dropped:
-            self._collect()
+    def _count(self, slot: _Slot) -> None:
+        setattr(self.loads, slot.counter, getattr(self.loads, slot.counter) + 1)
 
-    def _collect(self) -> None:
-        gc.collect()
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
+    def _bring_in(self, held: HeldWeights, key: object) -> None:
+        """Bring in the weights of a model, as many as the budget and the device have room for."""
+        self._make_room(held.missing, key)
+        passing = max((slot.held.passing for slot in self._others(key) if slot.held is not None), default=0)
+        room = self.meter.room - passing
+        while True:
+            try:
+                return held.hold(room)
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+            if any(slot.held is None or slot.held.bytes for slot in self._others(key)):
+                for other in [each for each in self._slots if each != key]:
+                    self._forget(other)
+            elif room > 0:
+                room = held.bytes // 2
+                held.drop()
+            else:
+                raise OutOfMemory(
+                    f"The {held.size / 2**30:.1f} GiB of this model do not fit into memory, not even block by block.",
+                    hint="Close other programs, or use a smaller model.",
+                )
+            collect(self.device)
+
+    def _make_room(self, wanted: int, key: object) -> None:
+        """Let go of what was not used for longest until `wanted` bytes fit, if they can."""
+        dropped = False
+        for other in [each for each in self._slots if each != key]:
+            passing = max((slot.held.passing for slot in self._others(key) if slot.held is not None), default=0)
+            excess = self.meter.now + wanted + passing - self.meter.limit
+            if excess <= 0:
+                break
+            slot = self._slots[other]
+            dropped = True
+            if slot.held is None or slot.held.bytes <= excess:
+                self._forget(other)
+            else:
+                slot.held.drop(excess)
+        if dropped:
+            collect(self.device)
+
+    def _others(self, key: object) -> list[_Slot]:
+        return [slot for other, slot in self._slots.items() if other != key]
+
+    def _forget(self, key: object) -> None:
+        slot = self._slots.pop(key)
+        if slot.held is None:
+            self.meter.give(slot.size)
+        else:
+            slot.held.drop()
+
+    def _relieve(self, module: nn.Module) -> bool:
+        """Give a running model more room: first at the cost of all others, then of its own weights. False when nothing
+        is left to move."""
+        held = held_by(module)
+        idle = [
+            key for key, slot in self._slots.items() if slot.held is None or (slot.held is not held and slot.held.bytes)
+        ]
+        for key in idle:
+            self._forget(key)
+        freed = bool(idle) or held.drop(max(1, held.bytes // 2)) > 0
+        collect(self.device)
+        return freed
 
 
 def _open(file: FileRef) -> CheckpointFile:

@@ -12,6 +12,7 @@ from torch import Tensor
 from diffusion.build import fill
 from diffusion.checkpoint_file import CheckpointFile
 from diffusion.control.architecture import ControlConfig, control_names
+from diffusion.held import Place
 from diffusion.sampling.protocols import Residuals
 
 
@@ -43,9 +44,7 @@ class LoadedControlNet:
         return Residuals(tuple(each.float() for each in down), middle.float())
 
 
-def build_control(
-    config: ControlConfig, file: CheckpointFile, device: torch.device, dtype: torch.dtype
-) -> LoadedControlNet:
+def build_control(config: ControlConfig, file: CheckpointFile, place: Place) -> LoadedControlNet:
     """The control network of a file."""
     options: dict[str, Any] = {}
     if config.vector:
@@ -66,4 +65,4 @@ def build_control(
             conditioning_embedding_out_channels=config.hint,
             **options,
         )
-    return LoadedControlNet(fill(module, file, control_names(config), device, dtype), config, device, dtype)
+    return LoadedControlNet(fill(module, file, control_names(config), place), config, place.device, place.dtype)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol, TypeVar
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from diffusion.architecture import UnetConfig
 from diffusion.build import TEXT_WEIGHTS
+from diffusion.held import HeldWeights, held_by
 from diffusion.keys import NameMap, original_unet_names
 from diffusion.loaded import LoadedClip, LoadedUnet
 from diffusion.patches.apply import Change, Changes, changed_copy
@@ -34,9 +35,9 @@ class Loras(Protocol):
 class Models(Loras, Protocol):
     """Where patches get what they are made of."""
 
-    def unet(self, ref: ModelRef) -> LoadedUnet: ...
+    def unet(self, ref: ModelRef, *, hold: bool = True) -> LoadedUnet: ...
 
-    def clip(self, ref: ClipRef) -> LoadedClip: ...
+    def clip(self, ref: ClipRef, *, hold: bool = True) -> LoadedClip: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,8 +67,8 @@ def patched_unet(base: LoadedUnet, patches: Sequence[object], family: str, model
 
     def counterpart(other: ModelRef | ClipRef) -> Counterpart:
         assert isinstance(other, ModelRef)
-        module = models.unet(other).module
-        return Counterpart(shapes_of(module), _parameters(module).__getitem__)
+        module = models.unet(other, hold=False).module
+        return Counterpart(shapes_of(module), held_by(module).weight)
 
     part, place = unet_part(base.module, base.config), original_unet_names(base.config)
     return changed_copy(base.module, changes_by(patches, part, family, place, models, counterpart))
@@ -78,17 +79,17 @@ def patched_clip(module: M, patches: Sequence[object], family: str, models: Mode
 
     def counterpart(other: ModelRef | ClipRef) -> Counterpart:
         assert isinstance(other, ClipRef)
-        loaded = models.clip(replace(other, patches=())).module
+        loaded = models.clip(replace(other, patches=()), hold=False).module
         more = changes_by(other.patches, clip_part(loaded), family, str, models, counterpart)
-        return Counterpart(shapes_of(loaded), partial(_changed, _parameters(loaded), more))
+        return Counterpart(shapes_of(loaded), partial(_changed, held_by(loaded), more))
 
     return changed_copy(module, changes_by(patches, clip_part(module), family, str, models, counterpart), TEXT_WEIGHTS)
 
 
-@torch.inference_mode()
-def _changed(weights: Mapping[str, Tensor], changes: Changes, name: str) -> Tensor:
+@torch.no_grad()
+def _changed(held: HeldWeights, changes: Changes, name: str) -> Tensor:
     """A weight after its changes, in float32 where there are any: rounded only with what it is merged into."""
-    value = weights[name]
+    value = held.weight(name).to(held.device)
     for step in changes.get(name, ()):
         value = step(value.float())
     return value
@@ -136,7 +137,3 @@ def _lora(lora: LoraFile, strength: float, family: str, part: Part) -> dict[str,
 def shapes_of(module: nn.Module) -> dict[str, torch.Size]:
     """The shapes of a module's parameters."""
     return {name: value.shape for name, value in module.named_parameters()}
-
-
-def _parameters(module: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach() for name, value in module.named_parameters()}

@@ -10,6 +10,7 @@ from diffusion.architecture import VaeConfig
 from diffusion.build import build_clip, build_vae, unet_skeleton
 from diffusion.checkpoint_file import CheckpointFile
 from diffusion.detect import detect
+from diffusion.held import Place, held_by
 from diffusion.keys import clip_names, unet_names, vae_names
 from diffusion.safetensors_header import TensorInfo
 from tests.diffusion import tiny
@@ -53,9 +54,9 @@ def test_the_public_autoencoders_and_text_encoders_are_used_whole(name: str):
             return
 
     infos = {name: TensorInfo(shape, torch.float16) for name, shape in shapes.items()}
-    file = CheckpointFile(Path("x"), infos, {}, Zeros())
-    build_vae(found.vae, file, torch.device("meta"), torch.float32)
-    build_clip(found.clip, [file] * len(found.clip), torch.device("meta"), torch.float32)
+    file, place = CheckpointFile(Path("x"), infos, {}, Zeros()), Place(torch.device("meta"), torch.float32)
+    for module in (build_vae(found.vae, file, place), build_clip(found.clip, [file] * len(found.clip), place)):
+        held_by(module).hold(2**62)
     unused = ("model.", "cond_stage_model.model.logit_scale", "conditioner.embedders.1.model.logit_scale")
     assert set(reads) == {each for each in shapes if not each.startswith(unused)}
 

@@ -104,7 +104,7 @@ def test_what_is_loaded_is_not_loaded_again(residency: Residency):
 
 def test_the_least_recently_used_goes_first(models: Path):
     size = Residency(ModelLibrary(models), "cpu", "fp32").unet(ModelRef(tiny_ref(models, "tiny.safetensors"))).bytes
-    residency = Residency(ModelLibrary(models), "cpu", "fp32", budget=2 * size)
+    residency = Residency(ModelLibrary(models), "cpu", "fp32", ram_budget=2 * size)
     first, second, third = (
         ModelRef(tiny_ref(models, name)) for name in ("tiny.safetensors", "other.ckpt", "unet-only.safetensors")
     )
@@ -124,7 +124,7 @@ def tiny_ref(models: Path, name: str) -> FileRef:
 
 
 def test_a_component_larger_than_the_budget_still_loads(models: Path):
-    residency = Residency(ModelLibrary(models), "cpu", "fp32", budget=1)
+    residency = Residency(ModelLibrary(models), "cpu", "fp32", ram_budget=1)
     residency.unet(ModelRef(tiny_ref(models, "tiny.safetensors")))
     residency.vae(VaeRef(tiny_ref(models, "tiny.safetensors")))
     assert residency.loads.vae == 1

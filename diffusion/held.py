@@ -1,0 +1,367 @@
+"""The weights of one module: which of them are in memory, and where the others come from when they are needed.
+
+A module is divided into blocks that run one after another. A block that is held keeps its weights on the device; any
+other brings them in when it is called and lets them go when it returns, so a model runs in less memory than it has
+weights, with the same numbers. Weights that leave a GPU wait in pinned memory, those that leave a CPU in their file.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakSet
+
+import torch
+from torch import Tensor, nn
+
+from diffusion.memory import Meter
+from diffusion.packing import can_pack, make_packable, packed, plain
+
+Read = Callable[[], Tensor]
+"""Makes a weight from where it is stored: any type, on the CPU or the device, in its usual order."""
+
+_PARTS = 24
+"""A block holds at most about this part of the weights; small blocks need little memory to pass through."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """Where weights go, in what type, and what is counted: `meter` counts what is held on the device, `parking` counts
+    and limits what waits in pinned memory, None where nothing should."""
+
+    device: torch.device
+    dtype: torch.dtype
+    meter: Meter = field(default_factory=lambda: Meter(2**62))
+    parking: Meter | None = None
+
+
+@dataclass(slots=True, eq=False)
+class _Block:
+    module: nn.Module
+    names: tuple[str, ...]
+    size: int
+    held: bool = False
+    ahead: Ahead | None = None
+    hooks: list[Any] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class Ahead:
+    """Weights on their way to a GPU while it still computes the block before."""
+
+    weights: dict[str, Tensor]
+    event: Any
+
+
+class HeldWeights:
+    """The weights of a module whose parameters have none yet (they are on the meta device)."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        reads: Mapping[str, Read],
+        place: Place,
+        *,
+        base: HeldWeights | None = None,
+        close: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`reads` makes each weight that the module has of its own. Others are those of `base`, and are shared while it
+        holds them. `close` lets go of the files that `reads` opened."""
+        self.module = module
+        self.device = place.device
+        self.dtype = place.dtype
+        self._place = place
+        self._reads = reads
+        self._meter = place.meter
+        self._parking = place.parking
+        self._close = close
+        self._base = base
+        self._sharers: WeakSet[HeldWeights] = WeakSet()
+        if base is not None:
+            base._sharers.add(self)
+        self._parked: dict[str, Tensor] = {}
+        self._counted: dict[str, int] = {}
+        self._packs = can_pack(self.device, self.dtype)
+        if self._packs:
+            make_packable(module)
+        self._sizes = {
+            name: each.numel() * self.dtype.itemsize
+            for name, each in module.named_parameters()
+            if base is not None or name in reads
+        }
+        most = max(1, sum(self._sizes.values()) // _PARTS)
+        self._blocks = [
+            _Block(each, names, sum(self._sizes[name] for name in names))
+            for each, names in _divide(module, most, self._sizes)
+        ]
+        self._block_of = {name: block for block in self._blocks for name in block.names}
+        self._side = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
+        module.__dict__["held_weights"] = self
+        for name in self._sizes:
+            self._unset(name)
+        for block in self._blocks:
+            self._stream(block)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes on the device now, those shared with a base left out."""
+        return sum(self._counted.values())
+
+    @property
+    def size(self) -> int:
+        """Bytes of all weights, shared or not."""
+        return sum(self._sizes.values())
+
+    @property
+    def own(self) -> int:
+        """Bytes of the weights that are shared with no base."""
+        return sum(self._sizes[name] for name in self._reads)
+
+    @property
+    def missing(self) -> int:
+        """Bytes that holding everything would take."""
+        return sum(self._cost(block) for block in self._blocks if not block.held)
+
+    @property
+    def whole(self) -> bool:
+        return all(block.held for block in self._blocks)
+
+    @property
+    def passing(self) -> int:
+        """The most bytes that blocks which are not held take while they run."""
+        largest = max((block.size for block in self._blocks if not block.held), default=0)
+        return largest * (2 if self._side is not None else 1)
+
+    @torch.no_grad()
+    def hold(self, room: int) -> None:
+        """Bring in all weights, or, where they take more than `room` bytes, as many blocks as leave room for the
+        others to pass through."""
+        if self.missing > room:
+            room -= self.passing
+        try:
+            for block in self._blocks:
+                if not block.held:
+                    cost = self._cost(block)
+                    if cost > room:
+                        break
+                    room -= cost
+                    self._keep(block)
+        finally:
+            self._close()
+
+    def drop(self, enough: int | None = None) -> int:
+        """Let go of at least `enough` bytes, the blocks that run last first; of all by default. Returns how many.
+
+        What shares a block lets go of its own of that block too.
+        """
+        freed = 0
+        for block in self._blocks:
+            if block.ahead is not None:
+                freed += sum(self._give(name) for name in block.ahead.weights)
+                block.ahead = None
+        for index in reversed(range(len(self._blocks))):
+            if enough is not None and freed >= enough:
+                break
+            for each in (*self._sharers, self):
+                if each._blocks[index].held:
+                    freed += each._release(each._blocks[index])
+        return freed
+
+    def copy(self, reads: Mapping[str, Read]) -> Any:
+        """A copy of the module that shares all weights but those that `reads` makes."""
+        hooks = {hook.id for block in self._blocks for hook in block.hooks}
+        kept: dict[int, object] = {id(each): each for each in (*self.module.parameters(), *self.module.buffers())}
+        module = copy.deepcopy(self.module, {**kept, id(self): None})
+        for each in module.modules():
+            for found in (each._forward_pre_hooks, each._forward_hooks, each._forward_hooks_always_called):
+                for hook in hooks & found.keys():
+                    del found[hook]
+        HeldWeights(module, reads, self._place, base=self)
+        return module
+
+    def unpark(self) -> None:
+        """Let go of what waits in pinned memory; it will be read from its file again."""
+        if self._parking is not None:
+            self._parking.give(sum(each.numel() * each.element_size() for each in self._parked.values()))
+        self._parked.clear()
+
+    def weight(self, name: str) -> Tensor:
+        """One weight in its usual order and computing type, wherever it lies now."""
+        there = self.module.get_parameter(name)
+        return plain(there.detach()) if not there.is_meta else self._made(name)
+
+    def _keep(self, block: _Block) -> None:
+        for hook in block.hooks:
+            hook.remove()
+        block.hooks.clear()
+        block.held = True
+        try:
+            for name in block.names:
+                shared = self._shared(name)
+                if shared is None:
+                    self._count(name)
+                    shared = nn.Parameter(self._laid_out(name, self._made(name), keep=True), requires_grad=False)
+                self._set(name, shared)
+        except BaseException:
+            self._release(block)
+            raise
+
+    def _release(self, block: _Block) -> int:
+        freed = sum(self._counted.get(name, 0) for name in block.names)
+        for name in block.names:
+            self._park(name)
+            self._unset(name)
+        block.held = False
+        self._stream(block)
+        return freed
+
+    def _stream(self, block: _Block) -> None:
+        """Let a block bring in its weights whenever it is called."""
+
+        def enter(module: nn.Module, args: Any) -> None:
+            del module, args
+            self._enter(block)
+
+        def leave(module: nn.Module, args: Any, output: Any) -> None:
+            del module, args, output
+            for name in block.names:
+                self._unset(name)
+
+        block.hooks = [
+            block.module.register_forward_pre_hook(enter),
+            block.module.register_forward_hook(leave, always_call=True),
+        ]
+
+    def _enter(self, block: _Block) -> None:
+        ahead, block.ahead = block.ahead, None
+        if ahead is not None:
+            torch.cuda.current_stream(self.device).wait_event(ahead.event)
+        for name in block.names:
+            shared = self._shared(name)
+            if shared is None:
+                value = ahead.weights[name] if ahead is not None else self._brought(name)
+                if ahead is None:
+                    self._count(name)
+                else:
+                    value.record_stream(torch.cuda.current_stream(self.device))
+                shared = nn.Parameter(value, requires_grad=False)
+            self._set(name, shared)
+        if self._side is not None:
+            self._send_ahead(block)
+
+    def _send_ahead(self, block: _Block) -> None:
+        """Start the transfer of the block that ran after this one the last time."""
+        assert self._side is not None
+        place = self._blocks.index(block)
+        following = next((each for each in self._blocks[place + 1 :] if not each.held), None)
+        if following is None or following.ahead is not None:
+            return
+        with torch.cuda.stream(self._side):
+            weights: dict[str, Tensor] = {}
+            for name in following.names:
+                if self._shared(name) is None:
+                    self._count(name)
+                    weights[name] = self._brought(name)
+            event = torch.cuda.Event()
+            event.record(self._side)
+        following.ahead = Ahead(weights, event)
+
+    def _brought(self, name: str) -> Tensor:
+        """A weight for a block that is not held; on its first way to a GPU it is parked."""
+        parked = self._parked.get(name)
+        if parked is None and self._parking is not None and self._parking.room >= self._sizes[name]:
+            parked = self._parked[name] = _pinned(self._made(name).to(self.dtype))
+            self._parking.take(self._sizes[name])
+        return self._laid_out(name, self._made(name) if parked is None else parked, keep=False)
+
+    def _made(self, name: str) -> Tensor:
+        parked = self._parked.get(name)
+        if parked is not None:
+            return parked
+        read = self._reads.get(name)
+        if read is not None:
+            return read().to(self.dtype)
+        assert self._base is not None
+        return self._base.weight(name)
+
+    def _laid_out(self, name: str, value: Tensor, *, keep: bool) -> Tensor:
+        """A weight on the device, in the order in which its layer reads it best."""
+        path, _, leaf = name.rpartition(".")
+        if keep and self._packs:
+            return packed(self.module.get_submodule(path), leaf, value)
+        value = value.to(device=self.device, non_blocking=True)
+        if value.ndim == 4 and self.dtype != torch.float32:
+            return value.contiguous(memory_format=torch.channels_last)
+        return value
+
+    def _cost(self, block: _Block) -> int:
+        return sum(self._sizes[name] for name in block.names if self._shared(name) is None)
+
+    def _shared(self, name: str) -> nn.Parameter | None:
+        """The parameter that a base holds and this module uses as well."""
+        if self._base is None or name in self._reads or not self._base._block_of[name].held:
+            return None
+        return self._base.module.get_parameter(name)
+
+    def _count(self, name: str) -> None:
+        self._counted[name] = self._sizes[name]
+        self._meter.take(self._sizes[name])
+
+    def _park(self, name: str) -> None:
+        """Keep a weight that leaves a GPU, if there is room for it."""
+        if self._parking is None or name in self._parked or name not in self._counted:
+            return
+        if self._parking.room >= self._sizes[name]:
+            self._parked[name] = _pinned(self.module.get_parameter(name).detach())
+            self._parking.take(self._sizes[name])
+
+    def _set(self, name: str, value: nn.Parameter) -> None:
+        path, _, leaf = name.rpartition(".")
+        self.module.get_submodule(path)._parameters[leaf] = value
+
+    def _unset(self, name: str) -> None:
+        path, _, leaf = name.rpartition(".")
+        parameters = self.module.get_submodule(path)._parameters
+        value = parameters[leaf]
+        if value is not None and not value.is_meta:
+            parameters[leaf] = nn.Parameter(torch.empty(value.shape, dtype=self.dtype, device="meta"), False)
+        self._give(name)
+
+    def _give(self, name: str) -> int:
+        size = self._counted.pop(name, 0)
+        self._meter.give(size)
+        return size
+
+
+def held_by(module: nn.Module) -> HeldWeights:
+    """The weights of a module that was given some."""
+    found = module.__dict__["held_weights"]
+    assert isinstance(found, HeldWeights)
+    return found
+
+
+def _pinned(value: Tensor) -> Tensor:
+    """A copy in the machine's memory, pinned where there is a GPU to send it to."""
+    copy = torch.empty(value.shape, dtype=value.dtype, pin_memory=torch.cuda.is_available())
+    return copy.copy_(value)
+
+
+def _divide(module: nn.Module, most: int, sizes: Mapping[str, int]) -> Iterator[tuple[nn.Module, tuple[str, ...]]]:
+    """The blocks of a module and the names of their weights: modules of at most `most` bytes where they divide so far,
+    each called as a whole."""
+
+    def walk(each: nn.Module, prefix: str) -> Iterator[tuple[nn.Module, tuple[str, ...]]]:
+        names = tuple(prefix + name for name, _ in each.named_parameters() if prefix + name in sizes)
+        if not names:
+            return
+        direct = any(True for _ in each.parameters(recurse=False))
+        called = not isinstance(each, (nn.ModuleList, nn.ModuleDict)) and each is not module
+        if direct or (called and sum(sizes[name] for name in names) <= most):
+            yield each, names
+        else:
+            for name, child in each.named_children():
+                yield from walk(child, f"{prefix}{name}.")
+
+    yield from walk(module, "")
