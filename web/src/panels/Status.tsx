@@ -52,9 +52,10 @@ function statusLine({ connection, engine, system, run }: JobsState): Line {
   const ready = t('status.readyHelp', facts);
   const line = run && runLine(run);
   if (line) return { ...line, help: line.help || ready };
+  const known = facts.device !== '' && facts.device !== 'auto';
   return {
     tone: 'good',
-    text: facts.device ? t('status.readyOn', { device: facts.device.toUpperCase() }) : t('status.ready'),
+    text: known ? t('status.readyOn', { device: facts.device.toUpperCase() }) : t('status.ready'),
     help: ready,
   };
 }
