@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -69,7 +69,7 @@ class LoadedUnet:
         controls = guides(
             entry,
             self.control_net,
-            context_dim=self.config.context_dim,
+            self.config,
             levels=self.sampling,
             batch=start.latent.shape[0],
             input="negative" if negative else "positive",
@@ -117,13 +117,21 @@ class LoadedUnet:
             timestep.to(self.device),
             encoder_hidden_states=context.to(self.device, self.dtype),
             class_labels=self._labels(pooled),
-            down_block_additional_residuals=None
-            if residuals is None
-            else tuple(each.to(self.dtype) for each in residuals.down),
-            mid_block_additional_residual=None if residuals is None else residuals.middle.to(self.dtype),
+            **self._additions(residuals),
             return_dict=False,
         )[0]
         return output.float()
+
+    def _additions(self, residuals: Residuals | None) -> dict[str, Any]:
+        """What control networks add, by the names of the module's arguments."""
+        if residuals is None:
+            return {}
+        down, inside = ([each.to(self.dtype) for each in part] for part in (residuals.down, residuals.inside))
+        return {
+            "down_block_additional_residuals": tuple(down) or None,
+            "mid_block_additional_residual": None if residuals.middle is None else residuals.middle.to(self.dtype),
+            "down_intrablock_additional_residuals": inside or None,
+        }
 
     def _labels(self, vector: Tensor | None) -> Tensor | None:
         if vector is None:

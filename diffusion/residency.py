@@ -23,8 +23,10 @@ from torch import nn
 from diffusion.architecture import Architecture, ClipConfig, ScheduleConfig, TinyVaeConfig, VaeConfig
 from diffusion.build import build_clip, build_tiny_vae, build_unet, build_vae, clip_skeleton, unet_skeleton
 from diffusion.checkpoint_file import CheckpointFile, open_checkpoint
+from diffusion.control.adapter import AdapterConfig, LoadedAdapter
 from diffusion.control.architecture import ControlConfig, read_control
-from diffusion.control.network import LoadedControlNet, build_control
+from diffusion.control.loaded import LoadedControl
+from diffusion.control.network import LoadedControlNet, load_control
 from diffusion.detect import detect_file
 from diffusion.detection.text import for_xl
 from diffusion.device import Placement, place
@@ -46,9 +48,9 @@ from diffusion.values import ClipRef, ControlNetRef, FileRef, ModelRef, UpscaleM
 if TYPE_CHECKING:
     from diffusion.upscale import LoadedUpscaler
 
-Loaded: TypeAlias = "LoadedUnet | LoadedClip | LoadedVae | LoadedControlNet | LoadedUpscaler | LoraFile"
+Loaded: TypeAlias = "LoadedUnet | LoadedClip | LoadedVae | LoadedControl | LoadedUpscaler | LoraFile"
 ROUNDED = {"default": None, "fp8_e4m3fn": torch.float8_e4m3fn, "fp8_e5m2": torch.float8_e5m2}
-L = TypeVar("L", LoadedUnet, LoadedClip, LoadedVae, LoadedControlNet, "LoadedUpscaler", LoraFile)
+L = TypeVar("L", LoadedUnet, LoadedClip, LoadedVae, LoadedControl, "LoadedUpscaler", LoraFile)
 
 
 @dataclass(slots=True)
@@ -196,14 +198,17 @@ class Residency:
 
         return self._get(ref, make, LoadedVae, "vae")
 
-    def control_net(self, ref: ControlNetRef) -> LoadedControlNet:
-        """The control network of a reference. Raises UnsupportedArchitecture when its file holds none."""
+    def control_net(self, ref: ControlNetRef) -> LoadedControlNet | LoadedAdapter:
+        """The control network or T2I-Adapter of a reference. Raises UnsupportedArchitecture when its file holds none.
+        References that differ only in `task` share its weights."""
 
-        def make() -> LoadedControlNet:
+        def make() -> LoadedControl:
             with _open(ref.file) as file:
-                return build_control(read_control(file), file, self._place(self.placement.unet))
+                return load_control(ref, file, self._place(self.placement.unet), partial(self.unet, hold=False))
 
-        return self._get(ref, make, LoadedControlNet, "control")
+        found = self._get(replace(ref, task=None), make, LoadedControl, "control")
+        assert isinstance(found, LoadedControlNet | LoadedAdapter)
+        return found
 
     def upscaler(self, ref: UpscaleModelRef) -> LoadedUpscaler:
         """The upscaling network of a reference. Raises UnsupportedArchitecture when its file holds none."""
@@ -215,7 +220,7 @@ class Residency:
 
         return self._get(ref, make, LoadedUpscaler, "upscaler")
 
-    def describe_control(self, ref: ControlNetRef) -> ControlConfig:
+    def describe_control(self, ref: ControlNetRef) -> ControlConfig | AdapterConfig:
         """What control network a file holds, from its header alone."""
         with _open(ref.file) as file:
             return read_control(file)

@@ -102,11 +102,14 @@ class MergePatch:
 
 @dataclass(frozen=True, slots=True)
 class ControlNetRef:
-    """A network that guides a denoiser by a picture."""
+    """A network that guides a denoiser by a picture. `model` is the one that a file with a difference is added to, and
+    `task` the kind of picture that a union network is given."""
 
     type_id: ClassVar[str] = "CONTROL_NET"
 
     file: FileRef
+    model: ModelRef | None = None
+    task: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

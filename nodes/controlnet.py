@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, NamedTuple
+from dataclasses import replace
+from typing import Annotated, Literal, NamedTuple
 
-from diffusion.values import Conditioning, ControlNetRef, ControlUse, VaeRef
+from diffusion.values import Conditioning, ControlNetRef, ControlUse, ModelRef, VaeRef
 from nodes.sdk import Context, Help, Image, Label, ModelFile, NodeError, Range, node
 
-_NET = Help("A control network of the model's family.")
+_NET = Help("A ControlNet or T2I-Adapter of the model's family.")
 _IMAGE = Help("What to follow, as the network was trained to see it: edges, a depth map, a pose.")
 _STRENGTH = Help("How strongly it is followed: 0 not at all, 1 as trained.")
 
@@ -25,20 +26,50 @@ def ControlNetLoader(
         str, ModelFile("controlnet"), Label("ControlNet"), Help("A ControlNet file from models/controlnet.")
     ],
 ) -> ControlNetRef:
-    """Opens a ControlNet: a network that makes pictures follow another one's edges, depth or poses.
+    """Opens a ControlNet or a T2I-Adapter: a network that makes pictures follow another one's edges, depth or poses.
 
     It must be of the same family as the model that samples. Files in the original layout and in that of diffusers are
-    read.
+    read. A T2I-Adapter is smaller and faster, as it looks at the picture only once.
     """
-    from diffusion.errors import DiffusionError
+    return _opened(context, control_net_name, None)
 
-    ref = ControlNetRef(context.model_file("controlnet", control_net_name))
-    try:
-        context.residency.describe_control(ref)
-    except DiffusionError as error:
-        error.input = error.input or "control_net_name"
-        raise
-    return ref
+
+@node(title="Load ControlNet (difference)", category="loaders")
+def DiffControlNetLoader(
+    context: Context,
+    model: Annotated[ModelRef, Help("The model that the ControlNet was made from, which will sample.")],
+    control_net_name: Annotated[
+        str, ModelFile("controlnet"), Label("ControlNet"), Help("A file from models/controlnet.")
+    ],
+) -> ControlNetRef:
+    """Opens a ControlNet that is stored as the difference to its model, and adds the model's weights to it. Other files
+    are opened as *Load ControlNet* does."""
+    return _opened(context, control_net_name, model)
+
+
+@node(title="Set kind of picture (union)", category="conditioning")
+def SetUnionControlNetType(
+    control_net: Annotated[ControlNetRef, Help("A ControlNet union, such as ControlNet++ promax for SDXL.")],
+    type: Annotated[
+        Literal[
+            "auto",
+            "openpose",
+            "depth",
+            "hed/pidi/scribble/ted",
+            "canny/lineart/anime_lineart/mlsd",
+            "normal",
+            "segment",
+            "tile",
+            "repaint",
+        ],
+        Label("kind"),
+        Help("What the picture shows. auto leaves it to the network."),
+    ] = "auto",
+) -> ControlNetRef:
+    """Tells a ControlNet union, which follows many kinds of pictures, what kind it is given. Others take no notice."""
+    from diffusion.control.union import TASKS
+
+    return replace(control_net, task=TASKS.get(type))
 
 
 @node(title="Apply ControlNet", category="conditioning")
@@ -84,6 +115,30 @@ def ControlNetApply(
     if not strength:
         return conditioning
     return _with(conditioning, ControlUse(control_net, image, strength), control_both=True)
+
+
+def _opened(context: Context, name: str, model: ModelRef | None) -> ControlNetRef:
+    """Find out what a file holds, so that a wrong one is refused here. `model` is what a difference is added to, and
+    counts only for a file that is one."""
+    from diffusion.control.architecture import ControlConfig
+    from diffusion.errors import DiffusionError
+
+    ref = ControlNetRef(context.model_file("controlnet", name))
+    try:
+        found = context.residency.describe_control(ref)
+    except DiffusionError as error:
+        error.input = error.input or "control_net_name"
+        raise
+    if not isinstance(found, ControlConfig) or not found.difference:
+        return ref
+    if model is None:
+        raise NodeError(
+            f"{name} holds the difference of a ControlNet to its model.",
+            input="control_net_name",
+            code="wrong_control_net",
+            hint="Load it with *Load ControlNet (difference)*, and connect the model.",
+        )
+    return replace(ref, model=replace(model, options=()))
 
 
 def _with(conditioning: Conditioning, use: ControlUse, **options: object) -> Conditioning:

@@ -7,6 +7,8 @@ from typing import Literal
 
 from diffusion.architecture import UNET_ROOT
 from diffusion.checkpoint_file import CheckpointFile
+from diffusion.control.adapter import AdapterConfig, read_adapter
+from diffusion.control.union import UnionConfig, is_union_part, read_union
 from diffusion.detection.shapes import ShapeMap, Shapes
 from diffusion.errors import UnsupportedArchitecture
 from diffusion.families import recognise
@@ -24,7 +26,8 @@ _HEAD_WIDTH = 64
 @dataclass(frozen=True, slots=True)
 class ControlConfig:
     """A control network. `depths` are the transformer blocks in the layers of each level, the finest first; `hint` the
-    widths of the convolutions that read the picture; `vector` the width of the vector it reads beside the prompt, or 0.
+    widths of the convolutions that read the picture; `vector` the width of the vector it reads beside the prompt, or 0;
+    `difference` says that its weights are the difference to a U-Net's.
     """
 
     in_channels: int
@@ -40,6 +43,8 @@ class ControlConfig:
     vector: int
     root: str
     layout: Literal["original", "diffusers"]
+    union: UnionConfig | None = None
+    difference: bool = False
 
     @property
     def family(self) -> str:
@@ -52,13 +57,16 @@ def family_of(width: int) -> str:
     return _FAMILIES.get(width, f"a model that reads text embeddings of width {width}")
 
 
-def read_control(file: CheckpointFile) -> ControlConfig:
-    """The control network in a file.
+def read_control(file: CheckpointFile) -> ControlConfig | AdapterConfig:
+    """The control network or T2I-Adapter in a file.
 
     Raises UnsupportedArchitecture, with what was found in its place.
     """
     shapes = file.shapes
     name = file.path.name
+    adapter = read_adapter(shapes, name)
+    if adapter is not None:
+        return adapter
     _refuse_relatives(shapes, name)
     for root in ("control_model.", ""):
         if f"{root}{_HINT_BLOCK}0.weight" in shapes:
@@ -77,8 +85,13 @@ def control_names(config: ControlConfig) -> NameMap:
     """From the parameter names of diffusers' module to those in the file."""
     if config.layout == "diffusers":
         return lambda name: name.replace("class_embedding.linear", "add_embedding.linear", 1)
-    original = _original_names(len(config.channels), config.layers_per_level, len(config.hint))
+    original = original_control_names(config)
     return lambda name: config.root + original(name)
+
+
+def original_control_names(config: ControlConfig) -> NameMap:
+    """From the parameter names of diffusers' module to those of the original layout, without a root."""
+    return _original_names(len(config.channels), config.layers_per_level, len(config.hint))
 
 
 def _original_names(levels: int, layers: int, hints: int) -> NameMap:
@@ -103,7 +116,7 @@ def _by_original_names(shapes: ShapeMap, name: str) -> ShapeMap:
     found: dict[str, tuple[int, ...]] = {}
     for each, shape in shapes.items():
         try:
-            found[original(each)] = shape
+            found[each if is_union_part(each) else original(each)] = shape
         except KeyError as error:
             raise file.unsupported(f"it has parts that are not known here, such as {each}", _WHERE) from error
     return found
@@ -146,21 +159,14 @@ def _read(file: Shapes, root: str, given_root: str, layout: Literal["original", 
         vector=file.shapes.get(f"{root}label_emb.0.0.weight", (0, 0))[1],
         root=given_root,
         layout=layout,
+        union=read_union(file, root),
+        difference=file.has("difference"),
     )
 
 
 def _refuse_relatives(shapes: ShapeMap, name: str) -> None:
     """Files that steer a model in other ways than a ControlNet."""
-    kinds = (
-        ("lora_controlnet", "a Control-LoRA"),
-        ("task_embedding", "a ControlNet union"),
-        ("difference", "a ControlNet stored as the difference to its model"),
-        ("adapter.body.0.resnets.0.block1.weight", "a T2I-Adapter"),
-        ("body.0.in_conv.weight", "a T2I-Adapter"),
-        ("body.0.block1.weight", "a T2I-Adapter"),
-    )
-    for key, kind in kinds:
-        if key in shapes:
-            raise UnsupportedArchitecture(f"{name} is {kind}, which cannot be used here.", hint=_WHERE)
+    if "lora_controlnet" in shapes:
+        raise UnsupportedArchitecture(f"{name} is a Control-LoRA, which cannot be used here.", hint=_WHERE)
     if f"{UNET_ROOT}input_blocks.0.0.weight" in shapes:
         raise UnsupportedArchitecture(f"{name} is a whole checkpoint, not a ControlNet.", hint=_WHERE)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from diffusion.architecture import UnetConfig
+from diffusion.control.adapter import LoadedAdapter
 from diffusion.control.architecture import family_of
-from diffusion.control.network import LoadedControlNet
+from diffusion.control.network import LoadedControlNet, WrongControlNet
 from diffusion.control.uses import uses_of
-from diffusion.errors import DiffusionError
 from diffusion.images import crop_to_proportions
 from diffusion.ops.batches import repeat_to
 from diffusion.sampling.discrete import DiscreteSchedule
@@ -20,25 +22,23 @@ from diffusion.values import CondEntry, ControlNetRef, ControlUse
 PIXELS = 8
 """Pixels of the picture per latent cell, along one side."""
 
-Load = Callable[[ControlNetRef], LoadedControlNet]
-
-
-class WrongControlNet(DiffusionError):
-    """A control network that was made for another kind of model."""
-
-    default_code = "wrong_control_net"
+Load = Callable[[ControlNetRef], LoadedControlNet | LoadedAdapter]
 
 
 class Guide:
-    """A `Control`: one use of a control network in one run. `batch` is how many latents a prompt is asked for."""
+    """A `Control`: one use of a control network or T2I-Adapter in one run. `batch` is how many latents a prompt is
+    asked for."""
 
-    def __init__(self, net: LoadedControlNet, use: ControlUse, levels: DiscreteSchedule, batch: int) -> None:
+    def __init__(
+        self, net: LoadedControlNet | LoadedAdapter, use: ControlUse, levels: DiscreteSchedule, batch: int
+    ) -> None:
         self._net = net
         self._use = use
         self._batch = batch
         self._first = levels.percent_to_sigma(use.start_percent)
         self._last = levels.percent_to_sigma(use.end_percent)
         self._fitted: dict[tuple[int, int], Tensor] = {}
+        self._seen: dict[tuple[int, int], Residuals] = {}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Guide) and self._net is other._net and self._use is other._use
@@ -50,45 +50,70 @@ class Guide:
         return self._use.strength != 0 and self._last <= sigma <= self._first
 
     def residuals(self, x: Tensor, timestep: Tensor, context: Tensor, pooled: Tensor | None) -> Residuals:
-        hint = self._hint((x.shape[-2], x.shape[-1]))
-        hint = hint.repeat(x.shape[0] // self._batch, 1, 1, 1)
-        return self._net.residuals(x, timestep, context, pooled, hint).times(self._use.strength)
+        size, times = (x.shape[-2], x.shape[-1]), x.shape[0] // self._batch
+        if isinstance(self._net, LoadedAdapter):
+            if size not in self._seen:  # an adapter sees nothing of the latent, so once is enough
+                self._seen[size] = self._net.residuals(self._hint(size, self._net.config.cell))
+            inside = tuple(each.repeat(times, 1, 1, 1) for each in self._seen[size].inside)
+            return Residuals(inside=inside).times(self._use.strength)
+        hint = self._hint(size, 1).repeat(times, 1, 1, 1)
+        task = self._use.net.task
+        return self._net.residuals(x, timestep, context, pooled, hint, task).times(self._use.strength)
 
-    def _hint(self, size: tuple[int, int]) -> Tensor:
-        """The picture for a latent of this size, one row per latent: cut evenly to its proportions, then scaled."""
+    def _hint(self, size: tuple[int, int], cell: int) -> Tensor:
+        """The picture for a latent of this size, one row per latent: cut evenly to its proportions, then scaled. Its
+        sides are rounded up to multiples of `cell`."""
         if size not in self._fitted:
             picture = self._use.hint.movedim(-1, 1).float()
-            height, width = size[0] * PIXELS, size[1] * PIXELS
+            height, width = (math.ceil(side * PIXELS / cell) * cell for side in size)
             if picture.shape[-2:] != (height, width):
                 picture = interpolate(
                     crop_to_proportions(picture, width, height), size=(height, width), mode="nearest-exact"
                 )
+            if self._net.config.hint_channels == 1:
+                picture = picture.mean(dim=1, keepdim=True)
             self._fitted[size] = repeat_to(picture, self._batch).to(self._net.device, self._net.dtype)
         return self._fitted[size]
 
 
 def guides(
-    entry: CondEntry, load: Load, *, context_dim: int, levels: DiscreteSchedule, batch: int, input: str
+    entry: CondEntry, load: Load, unet: UnetConfig, *, levels: DiscreteSchedule, batch: int, input: str
 ) -> tuple[Control, ...]:
     """The control networks that a prompt uses, ready for a run.
 
-    Raises WrongControlNet when one was made for a model that reads prompts of another width than `context_dim`, or
-    takes a picture of other channels than its own.
+    Raises WrongControlNet when one was made for a model that reads prompts of another width than the U-Net or has other
+    levels, or takes a picture of other channels than its own.
     """
     found: list[Control] = []
     for use in uses_of(entry):
         net = load(use.net)
-        if net.config.context_dim != context_dim:
+        name = use.net.file.name
+        if isinstance(net, LoadedAdapter):
+            if not net.config.fits(unet.channels):
+                raise WrongControlNet(
+                    f"{name} is a T2I-Adapter for {net.config.family}, and this model is "
+                    f"{family_of(unet.context_dim)}: the one adds to levels of the widths "
+                    f"{list(net.config.channels)}, the other has {list(unet.channels)}.",
+                    hint="Choose a T2I-Adapter of the model's family.",
+                    input=input,
+                )
+        elif net.config.context_dim != unet.context_dim:
             raise WrongControlNet(
-                f"{use.net.file.name} was made for {net.config.family}, and this model is {family_of(context_dim)}: "
-                f"the one reads prompts {net.config.context_dim} wide, the other {context_dim}.",
+                f"{name} was made for {net.config.family}, and this model is {family_of(unet.context_dim)}: "
+                f"the one reads prompts {net.config.context_dim} wide, the other {unet.context_dim}.",
                 hint="Choose a ControlNet of the model's family.",
                 input=input,
             )
-        if use.hint.ndim != 4 or use.hint.shape[-1] != net.config.hint_channels:
+        elif net.config.union is not None and (use.net.task or 0) >= net.config.union.tasks:
             raise WrongControlNet(
-                f"{use.net.file.name} follows a picture of {net.config.hint_channels} channels; this one has the shape "
-                f"{list(use.hint.shape)}.",
+                f"{name} knows {net.config.union.tasks} kinds of pictures, and the one chosen is not among them.",
+                hint="Choose another kind, or a network that knows it (promax).",
+                input=input,
+            )
+        channels = net.config.hint_channels
+        if use.hint.ndim != 4 or (channels != 1 and use.hint.shape[-1] != channels):
+            raise WrongControlNet(
+                f"{name} follows a picture of {channels} channels; this one has the shape {list(use.hint.shape)}.",
                 input=input,
             )
         found.append(Guide(net, use, levels, batch))

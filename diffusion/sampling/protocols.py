@@ -30,17 +30,33 @@ class Start:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Residuals:
-    """What control networks add to a U-Net, float32: to the output of each layer of its way down, and of its middle."""
+    """What control networks add to a U-Net, float32. `down` goes to the output of each layer of its way down, where it
+    leaves for the way up, and `middle` to that of its middle. `inside` goes to the last layer of each level on the way
+    down, and for SDXL also to the middle, before the next one reads it. Empty, or None, is nothing.
+    """
 
-    down: tuple[Tensor, ...]
-    middle: Tensor
+    down: tuple[Tensor, ...] = ()
+    middle: Tensor | None = None
+    inside: tuple[Tensor, ...] = ()
 
     def times(self, strength: float) -> Residuals:
-        return Residuals(tuple(each * strength for each in self.down), self.middle * strength)
+        middle = None if self.middle is None else self.middle * strength
+        return Residuals(_times(self.down, strength), middle, _times(self.inside, strength))
 
     def plus(self, other: Residuals) -> Residuals:
-        down = tuple(ours + theirs for ours, theirs in zip(self.down, other.down, strict=True))
-        return Residuals(down, self.middle + other.middle)
+        middles = [each for each in (self.middle, other.middle) if each is not None]
+        middle = sum(middles[1:], start=middles[0]) if middles else None
+        return Residuals(_plus(self.down, other.down), middle, _plus(self.inside, other.inside))
+
+
+def _times(values: tuple[Tensor, ...], strength: float) -> tuple[Tensor, ...]:
+    return tuple(each * strength for each in values)
+
+
+def _plus(ours: tuple[Tensor, ...], theirs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    if not ours or not theirs:
+        return ours or theirs
+    return tuple(a + b for a, b in zip(ours, theirs, strict=True))
 
 
 class Control(Protocol):

@@ -4,10 +4,17 @@ import math
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from diffusion.errors import UnsupportedArchitecture
-from diffusion.values import CondEntry, Conditioning
-from nodes.controlnet import ControlNetApply, ControlNetApplyAdvanced, ControlNetLoader
+from diffusion.values import CondEntry, Conditioning, ModelRef
+from nodes.controlnet import (
+    ControlNetApply,
+    ControlNetApplyAdvanced,
+    ControlNetLoader,
+    DiffControlNetLoader,
+    SetUnionControlNetType,
+)
 from nodes.sdk import NodeError
 from tests.diffusion import control_files, tiny
 from tests.nodes.fake_context import FakeContext
@@ -54,3 +61,22 @@ def test_a_file_that_is_no_control_network_is_blamed_on_its_input(job: FakeConte
 def test_a_strength_that_is_no_number_is_refused(job: FakeContext):
     with pytest.raises(NodeError):
         ControlNetApply(PROMPT, ControlNetLoader(job, "edges.safetensors"), HINT, math.nan)
+
+
+def test_the_kind_of_picture_is_set_by_its_name_and_auto_takes_it_back(job: FakeContext):
+    net = ControlNetLoader(job, "edges.safetensors")
+    told = SetUnionControlNetType(net, "canny/lineart/anime_lineart/mlsd")
+    assert told.task == 3
+    assert SetUnionControlNetType(told, "auto") == net
+
+
+def test_a_difference_needs_the_loader_that_takes_a_model(job: FakeContext):
+    tensors = {**control_files.tensors("original"), "difference": torch.zeros(1)}
+    path = job.library.models_dir / "controlnet" / "difference.safetensors"
+    save_file({name: value.contiguous().clone() for name, value in tensors.items()}, path)
+    with pytest.raises(NodeError, match="difference of a ControlNet") as caught:
+        ControlNetLoader(job, "difference.safetensors")
+    assert caught.value.input == "control_net_name"
+    model = ModelRef(job.library.resolve("controlnet", "model.safetensors"), options=(("x", 1),))
+    assert DiffControlNetLoader(job, model, "difference.safetensors").model == ModelRef(model.file)
+    assert DiffControlNetLoader(job, model, "edges.safetensors").model is None

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from diffusion.control.guide import WrongControlNet
+from diffusion.control.network import LoadedControlNet, WrongControlNet
 from diffusion.control.uses import with_use
 from diffusion.errors import UnsupportedArchitecture
 from diffusion.library import ModelLibrary
@@ -64,7 +64,10 @@ def test_every_layout_computes_what_diffusers_computes(residency: Residency, lay
     x, context, hint = torch.randn(2, 4, 8, 8), torch.randn(2, 77, 64), torch.rand(2, 3, 64, 64)
     timestep = torch.tensor([1.0, 999.0])
     down, middle = theirs(x, timestep, context, hint, return_dict=False)
-    ours = residency.control_net(net(residency, f"{layout}.safetensors")).residuals(x, timestep, context, None, hint)
+    control = residency.control_net(net(residency, f"{layout}.safetensors"))
+    assert isinstance(control, LoadedControlNet)
+    ours = control.residuals(x, timestep, context, None, hint)
+    assert ours.middle is not None
     assert torch.equal(ours.middle, middle)
     assert all(torch.equal(a, b) for a, b in zip(ours.down, down, strict=True))
 
@@ -141,7 +144,6 @@ def test_a_hint_of_other_channels_is_refused(residency: Residency):
     [
         ("lora_controlnet", "Control-LoRA"),
         ("model.diffusion_model.input_blocks.0.0.weight", "whole checkpoint"),
-        ("adapter.body.0.resnets.0.block1.weight", "T2I-Adapter"),
         ("a.lora_up.weight", "is a LoRA, not a ControlNet"),
         ("what", "no ControlNet that is known"),
     ],
