@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
@@ -37,9 +38,9 @@ async def list_nodes(request: web.Request) -> web.Response:
         for node in nodes:
             for each in node["inputs"]:
                 if each["widget"] in ("model", "image"):
-                    kind = each["model_kind"] or "input"
+                    kind = each["model_kind"] or " ".join(each["endings"] or sorted(PICTURES))
                     if kind not in listed:
-                        listed[kind] = _file_names(context, kind)
+                        listed[kind] = _file_names(context, each)
                     each["choices"] = listed[kind]
         reports = [{"name": pack.name, "ok": pack.ok, "error": pack.error} for pack in context.jobs.packs]
         return {"nodes": nodes, "packs": reports, "widening": {each: list(wider) for each, wider in WIDENING.items()}}
@@ -47,10 +48,11 @@ async def list_nodes(request: web.Request) -> web.Response:
     return web.json_response(await asyncio.to_thread(read))
 
 
-def _file_names(context: Services, kind: str) -> list[str]:
-    if kind == "input":
-        folder = context.folders.inputs
-        return sorted(path.name for path in folder.iterdir() if path.suffix.lower() in PICTURES)
+def _file_names(context: Services, input: Mapping[str, Any]) -> list[str]:
+    kind = input["model_kind"]
+    if kind is None:
+        folder, endings = context.folders.inputs, input["endings"] or PICTURES
+        return sorted(path.name for path in folder.iterdir() if path.suffix.lower() in endings)
     return [entry.name for entry in context.models.list(kind)] if kind in context.models.kinds() else []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from diffusion.values import Latent, VaeRef
-from nodes.sdk import Choices, Context, Help, Image, InputImage, Label, NodeError, Range, node
+from nodes.sdk import Choices, Context, Help, Image, InputFile, Label, NodeError, Range, node
 
 _METHODS = ("nearest-exact", "bilinear", "area", "bicubic", "bislerp")
 _METHOD_HELP = "How values between cells are found. bislerp keeps contrast; nearest-exact keeps edges hard."
@@ -113,7 +113,7 @@ def SaveLatent(
 @node(title="Load latent", category="latent")
 def LoadLatent(
     context: Context,
-    latent: Annotated[str, InputImage(), Help("A .latent file in the inputs folder.")],
+    latent: Annotated[str, InputFile((".latent",)), Help("A .latent file in the inputs folder.")],
 ) -> Latent:
     """Reads a latent that *Save latent* wrote, from the inputs folder."""
     from diffusion.latents import load

@@ -3,7 +3,19 @@
 from nodes.sdk.context import Context, OutputFile, OutputPath, PreviewFrame
 from nodes.sdk.declare import DeclarationError, NodeDefinition, definition_of, node
 from nodes.sdk.errors import Cancelled, NodeError
-from nodes.sdk.fields import Advanced, Choices, Help, InputImage, Label, Mentions, ModelFile, Multiline, Range, Seed
+from nodes.sdk.fields import (
+    Advanced,
+    Choices,
+    Help,
+    InputFile,
+    InputImage,
+    Label,
+    Mentions,
+    ModelFile,
+    Multiline,
+    Range,
+    Seed,
+)
 from nodes.sdk.packs import PackReport, Packs, load_packs
 from nodes.sdk.spec import Catalogue, InputSpec, LiteralValue, NodeSpec, OutputSpec
 from nodes.sdk.types import Any, Image, Mask
@@ -18,6 +30,7 @@ __all__ = [
     "DeclarationError",
     "Help",
     "Image",
+    "InputFile",
     "InputImage",
     "InputSpec",
     "Label",

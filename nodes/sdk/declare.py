@@ -20,6 +20,7 @@ from nodes.sdk.fields import (
     Choices,
     Field,
     Help,
+    InputFile,
     InputImage,
     Label,
     Mentions,
@@ -163,9 +164,10 @@ def _input(where: str, parameter: inspect.Parameter, hint: object) -> InputSpec:
     limits = found.get(Range)
     widget: str | None = None
     model_kind: str | None = None
+    endings: tuple[str, ...] | None = None
     if isinstance(limits, Range) and type_id not in NUMBERS:
         raise DeclarationError(f"{where}: Range is for int and float, and this is {type_id}")
-    for marker in (Choices, ModelFile, InputImage, Multiline, Mentions):
+    for marker in (Choices, ModelFile, InputImage, InputFile, Multiline, Mentions):
         if marker in found and type_id != "STRING":
             raise DeclarationError(f"{where}: {marker.__name__} is for str, and this is {type_id}")
 
@@ -185,6 +187,9 @@ def _input(where: str, parameter: inspect.Parameter, hint: object) -> InputSpec:
             type_id, widget, model_kind = "COMBO", "model", model.kind
         if InputImage in found:
             type_id, widget = "COMBO", "image"
+        other = found.get(InputFile)
+        if isinstance(other, InputFile):
+            type_id, widget, endings = "COMBO", "model", other.endings
     if choices is not None:
         widget = "choice"
         if not choices:
@@ -216,6 +221,7 @@ def _input(where: str, parameter: inspect.Parameter, hint: object) -> InputSpec:
         model_kind=model_kind,
         mentions=mentions.kind if isinstance(mentions, Mentions) else None,
         advanced=Advanced in found,
+        endings=endings,
     )
 
 

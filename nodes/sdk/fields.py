@@ -35,6 +35,13 @@ class InputImage:
 
 
 @dataclass(frozen=True, slots=True)
+class InputFile:
+    """The name of a file of another kind in the inputs folder, told by how its name ends (`.latent`)."""
+
+    endings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Multiline:
     """A text of several lines."""
 
@@ -71,4 +78,4 @@ class Advanced:
     """Hidden until the person asks for the rarely used inputs."""
 
 
-Field = Range | Choices | ModelFile | InputImage | Multiline | Mentions | Seed | Help | Label | Advanced
+Field = Range | Choices | ModelFile | InputImage | InputFile | Multiline | Mentions | Seed | Help | Label | Advanced

@@ -16,7 +16,8 @@ class InputSpec:
 
     `widget` is None for an input that only a link can fill; every other input takes a literal or a link.
     `choices` lists what a COMBO takes; for `model_kind` inputs and image pickers it is empty here, because what is
-    there depends on the folder at the moment of asking. `mentions` is the kind of the models that a text may name.
+    there depends on the folder at the moment of asking. `endings` says which files of the inputs folder an input takes
+    that takes others than pictures. `mentions` is the kind of the models that a text may name.
     """
 
     name: str
@@ -33,11 +34,12 @@ class InputSpec:
     model_kind: str | None = None
     mentions: str | None = None
     advanced: bool = False
+    endings: tuple[str, ...] | None = None
 
     @property
     def is_file(self) -> bool:
         """Whether the literal names a file whose content is part of the node's key."""
-        return self.model_kind is not None or self.widget == "image"
+        return self.model_kind is not None or self.widget == "image" or self.endings is not None
 
     def to_json(self) -> Json:
         return {
@@ -55,14 +57,19 @@ class InputSpec:
             "model_kind": self.model_kind,
             "mentions": self.mentions,
             "advanced": self.advanced,
+            "endings": None if self.endings is None else list(self.endings),
             "socket": True,
         }
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> InputSpec:
-        choices = data["choices"]
-        known = {name: data[name] for name in InputSpec.__slots__ if name != "choices"}
-        return InputSpec(**known, choices=None if choices is None else tuple(choices))
+        choices, endings = data["choices"], data["endings"]
+        known = {name: data[name] for name in InputSpec.__slots__ if name not in ("choices", "endings")}
+        return InputSpec(
+            **known,
+            choices=None if choices is None else tuple(choices),
+            endings=None if endings is None else tuple(endings),
+        )
 
 
 @dataclass(frozen=True, slots=True)

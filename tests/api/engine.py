@@ -19,6 +19,7 @@ from executor.run import JobRequest, Services, run_job
 from nodes.sdk import (
     Catalogue,
     Context,
+    InputFile,
     InputImage,
     ModelFile,
     NodeDefinition,
@@ -55,7 +56,11 @@ def Wait(context: Context, steps: int = 100) -> int:
 
 
 @node(title="Picture", category="test")
-def Picture(image: Annotated[str, InputImage()], model: Annotated[str, ModelFile("checkpoints")]) -> int:
+def Picture(
+    image: Annotated[str, InputImage()],
+    model: Annotated[str, ModelFile("checkpoints")],
+    words: Annotated[str, InputFile((".txt",))] = "",
+) -> int:
     """Names files."""
     return 1
 
@@ -96,6 +101,9 @@ class ThreadEngine:
 
     async def start(self) -> None:
         """It is ready at once."""
+
+    async def settled(self) -> None:
+        """It always is."""
 
     async def submit(self, request: JobRequest) -> AsyncIterator[Sequence[JobEvent]]:
         loop = asyncio.get_running_loop()

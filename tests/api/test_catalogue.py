@@ -17,6 +17,9 @@ async def test_nodes_come_with_the_files_that_are_there_now(api: Api):
     (api.services.settings.models_dir / "checkpoints" / "m.safetensors").write_bytes(b"x")
     assert await choices("image") == ["a.png"]
     assert await choices("model") == ["m.safetensors"]
+    (api.services.folders.inputs / "words.txt").write_text("a fox")
+    assert await choices("words") == ["words.txt"]
+    assert await choices("image") == ["a.png"]
 
 
 async def test_models_are_listed_by_kind(api: Api):

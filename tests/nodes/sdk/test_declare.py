@@ -16,6 +16,7 @@ from nodes.sdk import (
     Context,
     DeclarationError,
     Help,
+    InputFile,
     InputImage,
     Label,
     Mask,
@@ -82,6 +83,7 @@ def test_each_annotation_gives_its_widget():
         picked: Annotated[str, Choices(("a", "b"))] = "a",
         ckpt: Annotated[str, ModelFile("checkpoints"), Advanced()] = "",
         image: Annotated[str, InputImage()] = "",
+        latent: Annotated[str, InputFile((".latent",))] = "",
         mask: Mask | None = None,
     ) -> None: ...
 
@@ -98,6 +100,7 @@ def test_each_annotation_gives_its_widget():
         "picked": ("COMBO", "choice"),
         "ckpt": ("COMBO", "model"),
         "image": ("COMBO", "image"),
+        "latent": ("COMBO", "model"),
         "mask": ("MASK", None),
     }
     assert spec.outputs == ()
@@ -106,7 +109,9 @@ def test_each_annotation_gives_its_widget():
     assert by_name["seed"].max == 2**64 - 1
     assert by_name["ckpt"].model_kind == "checkpoints"
     assert by_name["ckpt"].advanced
-    assert by_name["ckpt"].is_file
+    assert all(by_name[name].is_file for name in ("ckpt", "image", "latent"))
+    assert by_name["latent"].endings == (".latent",)
+    assert NodeSpec.from_json(spec.to_json()) == spec
     assert not by_name["mask"].required
     assert by_name["text"].label == "Words"
 
