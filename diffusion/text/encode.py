@@ -96,15 +96,20 @@ def _windows(tower: TextEncoder, text: str) -> _Windows:
     tokens: list[tuple[list[int], float]] = []
     for segment in parse(text):
         _check(segment)
+        commas = ""  # those behind the name of an embedding, which belong to the words that follow
         for piece in split(segment.text):
-            words = piece
-            if isinstance(piece, Call):
-                found, words = tower.vectors(piece)
-                first = tower.tokenizer.size + sum(len(each) for each in vectors)
-                tokens.append((list(range(first, first + len(found))), segment.weight))
-                vectors.append(found)
-            if isinstance(words, str):
-                tokens.append((tower.tokenizer.encode(words), segment.weight))
+            if isinstance(piece, str):
+                tokens.append((tower.tokenizer.encode(f"{commas} {piece}"), segment.weight))
+                commas = ""
+                continue
+            if commas:
+                tokens.append((tower.tokenizer.encode(commas), segment.weight))
+            found, commas = tower.vectors(piece)
+            first = tower.tokenizer.size + sum(len(each) for each in vectors)
+            tokens.append((list(range(first, first + len(found))), segment.weight))
+            vectors.append(found)
+        if commas:
+            tokens.append((tower.tokenizer.encode(commas), segment.weight))
     return _Windows(chunk(tokens, **_shape(tower)), torch.cat(vectors) if vectors else torch.empty(0))
 
 

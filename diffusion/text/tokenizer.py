@@ -45,8 +45,12 @@ class ClipTokenizer:
                 unk_token="<|endoftext|>",
             )
         )
+        # As the tokenizer of transformers that ComfyUI runs: without control characters, each ideograph a word.
+        cleaned = normalizers.BertNormalizer(
+            clean_text=True, handle_chinese_chars=True, strip_accents=False, lowercase=False
+        )
         tokenizer.normalizer = normalizers.Sequence(
-            [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
+            [cleaned, normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
         )
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
             [

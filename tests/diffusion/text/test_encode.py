@@ -86,3 +86,9 @@ def test_an_embedding_takes_a_place_for_each_of_its_vectors(clip: Fake):
     weighted = ids[len(start) : len(start) + 3]
     assert torch.allclose(weighted, 49407 + 1.2 * (torch.tensor([49411.0, 49412, 49413]) - 49407))
     assert int(ids[len(start) + 3 + 1]) == table[0]
+
+
+def test_commas_behind_an_embedding_stay_with_the_words_that_follow(clip: Fake):
+    ids = encode(clip, "cat " * 70 + "embedding:recipe, b c d e").entries[0].embedding[0, :, 0].tolist()
+    assert ids[71:77] == [49408, 49409, 49410, 49407, 49407, 49407]
+    assert ids[77:84] == [49406, *clip.tokenizer.encode(", b c d e"), 49407]

@@ -28,6 +28,12 @@ def test_texts_have_the_ids_of_the_published_vocabulary(tokenizer: ClipTokenizer
     assert tokenizer.encode(text) == ids
 
 
+def test_ideographs_are_words_of_their_own_and_control_characters_are_nothing(tokenizer: ClipTokenizer):
+    assert tokenizer.encode("一只猫") == tokenizer.encode("一 只 猫")
+    assert tokenizer.encode("ca\u200dt\x07") == tokenizer.encode("cat")
+    assert tokenizer.encode("ñandú") != tokenizer.encode("nandu")
+
+
 def test_every_id_is_in_range_for_any_script(tokenizer: ClipTokenizer):
     ids = tokenizer.encode("日本 🎈 ñandú Ωmega 12 don't\x00\x7f " + "x" * 500)
     assert ids
