@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from diffusion.errors import CorruptFile, DiffusionError, UnsupportedArchitecture
@@ -14,8 +16,9 @@ from diffusion.library import ModelLibrary
 from diffusion.patches.lora import WrongLora
 from diffusion.residency import Residency
 from diffusion.values import ClipRef, FileRef, LoraPatch, ModelRef
-from tests.diffusion import tiny
+from tests.diffusion import tiny, xl
 from tests.diffusion.patches import lora_files
+from tests.diffusion.test_families import SD2_CLIP, SD2_UNET
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +104,48 @@ def test_a_lora_belongs_to_the_models_it_names(residency: Residency):
     ref = ModelRef(checkpoint(residency)), ClipRef((checkpoint(residency),))
     residency.check_lora(lora(residency, "kohya.safetensors"), *ref)
     assert (residency.loads.unet, residency.loads.clip) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "tower", "name", "width"),
+    [
+        ("lora_te1_text_model_encoder_layers_1_", 0, "mlp_fc1", (128, 64)),
+        ("lora_te2_text_model_encoder_layers_2_", 1, "self_attn_out_proj", (128, 128)),
+        ("text_encoder_2.text_model.encoder.layers.2.", 1, "self_attn.q_proj", (128, 128)),
+    ],
+)
+def test_a_lora_of_sdxl_changes_the_text_encoder_that_it_names(
+    residency: Residency, models: Path, prefix: str, tower: int, name: str, width: tuple[int, int]
+):
+    save_file(xl.tensors(), models / "checkpoints" / "xl.safetensors")
+    up, down = torch.full((width[0], 1), 0.25), torch.full((1, width[1]), 0.5)
+    names = ("lora_up", "lora_down") if "_te" in prefix else ("lora_B", "lora_A")
+    content = {f"{prefix}{name}.{part}.weight": value for part, value in zip(names, (up, down), strict=True)}
+    file = residency.library.resolve("loras", lora_files.write(models, f"xl-{name}.safetensors", content))
+    ref = ClipRef((residency.library.resolve("checkpoints", "xl.safetensors"),))
+    residency.check_lora(file, None, ref)
+    before = dict(residency.clip(ref).module.named_parameters())
+    after = dict(residency.clip(replace(ref, patches=(LoraPatch(file, 1.0),))).module.named_parameters())
+    (changed,) = [each for each in before if not torch.equal(before[each], after[each])]
+    assert changed.startswith(f"{tower}.")
+    assert changed.endswith(f"{name.replace('mlp_', 'mlp.').replace('self_attn_', 'self_attn.')}.weight")
+    assert torch.equal(after[changed], (before[changed] + 0.125).half().float())
+
+
+@pytest.mark.parametrize("prefix", ["lora_te_", "lora_te1_"])
+def test_a_lora_of_stable_diffusion_2_changes_its_text_encoder(residency: Residency, models: Path, prefix: str):
+    path = models / "checkpoints" / "sd2.safetensors"
+    save_file({**xl.unet(SD2_UNET), **xl.clip(SD2_CLIP)}, path)
+    key = f"{prefix}text_model_encoder_layers_0_self_attn_v_proj"
+    width = SD2_CLIP.width
+    content = {f"{key}.lora_up.weight": torch.ones(width, 1), f"{key}.lora_down.weight": torch.ones(1, width)}
+    file = residency.library.resolve("loras", lora_files.write(models, f"sd2-{prefix}.safetensors", content))
+    ref = ClipRef((residency.library.resolve("checkpoints", "sd2.safetensors"),))
+    before = dict(residency.clip(ref).module.named_parameters())
+    after = dict(residency.clip(replace(ref, patches=(LoraPatch(file, -0.5),))).module.named_parameters())
+    (changed,) = [each for each in before if not torch.equal(before[each], after[each])]
+    assert changed.endswith("layers.0.self_attn.v_proj.weight")
+    assert torch.equal(after[changed], (before[changed] - 0.5).half().float())
 
 
 def test_a_lora_of_another_family_is_refused_with_both_names(residency: Residency, models: Path):
