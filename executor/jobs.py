@@ -260,7 +260,11 @@ class JobService:
         while True:
             async with self._arrived:
                 await self._arrived.wait_for(lambda: bool(self._waiting))
-                job_id = self._waiting.pop(0)
+            # A job that is begun while there is no worker would pay with an attempt for a second crash.
+            await self._engine.settled()
+            if not self._waiting:
+                continue
+            job_id = self._waiting.pop(0)
             self._running[job_id] = False
             self._tell_queue()
             again = False

@@ -59,6 +59,10 @@ class Engine(Protocol):
         """Start the workers and wait for the catalogue. Raises `EngineFailed`."""
         ...
 
+    async def settled(self) -> None:
+        """Wait while every worker is being started, until one is ready or none can be."""
+        ...
+
     def submit(self, request: JobRequest) -> AsyncIterator[Sequence[JobEvent]]:
         """Run a job; batches of its events, the last event of the last batch being its `JobEnd`.
 

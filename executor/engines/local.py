@@ -65,6 +65,14 @@ class LocalEngine:
             slot.start()
         await asyncio.gather(*(slot.wait_ready() for slot in self._slots))
 
+    async def settled(self) -> None:
+        waiting = [asyncio.ensure_future(slot.settled()) for slot in self._slots]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waiting:
+                each.cancel()
+
     async def submit(self, request: JobRequest) -> AsyncIterator[Sequence[JobEvent]]:
         slot = await self._free.get()
         self._running[request.job_id] = slot
@@ -115,8 +123,11 @@ class _Slot:
         self._broken = None
         self._process = WorkerProcess(self._config, self._heard, self._ended)
 
-    async def wait_ready(self) -> None:
+    async def settled(self) -> None:
         await self._ready.wait()
+
+    async def wait_ready(self) -> None:
+        await self.settled()
         if self.state in ("failed", "stopped"):
             raise EngineFailed(self.message or "the engine has been stopped")
 

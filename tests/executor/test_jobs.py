@@ -103,6 +103,26 @@ async def test_a_job_whose_worker_dies_is_tried_once_more(jobs: JobService, tmp_
     assert (job.state, job.attempt) == ("done", 2)
 
 
+async def test_a_job_waits_in_the_queue_while_its_worker_is_being_started(tmp_path: Path):
+    service, engine = make(tmp_path / "data")
+    await service.start()
+    await ready(service)
+    job_id = await submit(service, SLOW)
+
+    async def reach(state: str) -> Job:
+        async with asyncio.timeout(20):
+            while (job := await service.get(job_id)).state != state:
+                await asyncio.sleep(0.01)
+            return job
+
+    await reach("running")
+    engine.kill()
+    assert (await reach("queued")).attempt == 1
+    assert engine.status.state == "restarting"
+    assert (await reach("running")).attempt == 2
+    await service.stop()
+
+
 async def test_a_job_that_kills_two_workers_fails_and_the_next_one_runs(jobs: JobService, tmp_path: Path):
     nodes = {"1": n("Crash", log=str(tmp_path / "log"), times=5), "2": n("End", value=["1", 0])}
     bad, good = await submit(jobs, nodes), await submit(jobs, chain(2))
