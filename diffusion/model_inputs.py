@@ -19,7 +19,6 @@ from diffusion.architecture import SIZE_WIDTH, UnetConfig
 from diffusion.errors import BadPrompt
 from diffusion.images import crop_to_proportions
 from diffusion.sampling.discrete import DiscreteSchedule
-from diffusion.sampling.mask import fit_mask
 from diffusion.sampling.protocols import ModelInputs, Start
 from diffusion.values import CondEntry
 
@@ -90,7 +89,10 @@ def _inpainting(entry: CondEntry, start: Start, latent_scale: float) -> Tensor:
     """The mask and the picture: those of the conditioning, or else the latent's own; all is to be painted where there
     is no mask."""
     given = entry.options.get("concat_mask")
-    mask = fit_mask(given, start.latent.shape) if isinstance(given, Tensor) else start.mask
+    mask = start.mask
+    if isinstance(given, Tensor):
+        mask = _fitted(given.detach().float().cpu().reshape(-1, 1, *given.shape[-2:]), start.latent).round()
+        mask = _spread(mask, start.latent.shape[0])
     if mask is None:
         grey = torch.tensor(_GREY).reshape(1, 4, 1, 1).expand(start.latent.shape)
         return torch.cat([torch.ones_like(grey[:, :1]), grey], dim=1)
@@ -120,11 +122,16 @@ def _picture(entry: CondEntry, name: str, start: Start, channels: int, *, spread
     given = entry.options.get(name)
     if not isinstance(given, Tensor):
         return torch.zeros(batch if spread else 1, channels, rows, columns)
-    picture = given.detach().float().cpu()
-    if picture.shape[-2:] != (rows, columns):
-        cropped = crop_to_proportions(picture, columns, rows)
-        picture = interpolate(cropped, size=(rows, columns), mode="bilinear")
+    picture = _fitted(given.detach().float().cpu(), start.latent)
     return _spread(picture, batch) if spread else picture
+
+
+def _fitted(planes: Tensor, latent: Tensor) -> Tensor:
+    """`planes` [B,C,H,W] cut to the proportions of a latent and scaled to its size."""
+    rows, columns = latent.shape[-2:]
+    if planes.shape[-2:] == (rows, columns):
+        return planes
+    return interpolate(crop_to_proportions(planes, columns, rows), size=(rows, columns), mode="bilinear")
 
 
 def _spread(tensor: Tensor, count: int) -> Tensor:
