@@ -38,7 +38,9 @@ def text_targets(parameters: Iterable[str], towers: Sequence[str]) -> dict[str, 
     for layer, _ in _layers(parameters, {}):
         for place, root in enumerate(towers):
             if layer.startswith(root):
-                path = f"text_model.{layer.removeprefix(root).removeprefix('text_model.')}"
+                path = layer.removeprefix(root)
+                if path != "text_projection":
+                    path = f"text_model.{path.removeprefix('text_model.')}"
                 prefixes = (*_FIRST_TEXT, *_SECOND_TEXT) if len(towers) == 1 else (_FIRST_TEXT, _SECOND_TEXT)[place]
                 for prefix in prefixes:
                     found.setdefault(prefix + (path if prefix.endswith(".") else _flat(path)), layer)

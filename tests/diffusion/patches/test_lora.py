@@ -111,6 +111,7 @@ def test_a_lora_belongs_to_the_models_it_names(residency: Residency):
     [
         ("lora_te1_text_model_encoder_layers_1_", 0, "mlp_fc1", (128, 64)),
         ("lora_te2_text_model_encoder_layers_2_", 1, "self_attn_out_proj", (128, 128)),
+        ("lora_te2_", 1, "text_projection", (128, 128)),
         ("text_encoder_2.text_model.encoder.layers.2.", 1, "self_attn.q_proj", (128, 128)),
     ],
 )
