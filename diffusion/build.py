@@ -22,6 +22,7 @@ from diffusion.ema import ema_names
 from diffusion.errors import CorruptFile, MissingComponent
 from diffusion.held import HeldWeights, Place, Read
 from diffusion.keys import NameMap, clip_names, missing, unet_names, vae_names
+from diffusion.lean import make_lean
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -250,6 +251,7 @@ def fill(module: M, file: CheckpointFile, source: NameMap, place: Place, convert
 
     Raises CorruptFile when the file lacks one. One of another shape raises it when it is read.
     """
+    make_lean(module)
     HeldWeights(module, reads(module, file, source, convert), place, close=file.close)
     return module.requires_grad_(False).eval()
 

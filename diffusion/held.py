@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from diffusion.memory import Meter
-from diffusion.packing import can_pack, make_packable, packed, plain
+from diffusion.packing import can_pack, make_packable, packable, packed, plain
 
 Read = Callable[[], Tensor]
 """Makes a weight from where it is stored: any type, on the CPU or the device, in its usual order."""
@@ -83,6 +83,7 @@ class HeldWeights:
             base._sharers.add(self)
         self._parked: dict[str, Tensor] = {}
         self._counted: dict[str, int] = {}
+        self._scratch: Tensor | None = None
         self._packs = can_pack(self.device, self.dtype)
         if self._packs:
             make_packable(module)
@@ -149,6 +150,7 @@ class HeldWeights:
                     room -= cost
                     self._keep(block)
         finally:
+            self._scratch = None
             self._close()
 
     def drop(self, enough: int | None = None) -> int:
@@ -202,7 +204,7 @@ class HeldWeights:
                 shared = self._shared(name)
                 if shared is None:
                     self._count(name)
-                    shared = nn.Parameter(self._laid_out(name, self._made(name), keep=True), requires_grad=False)
+                    shared = nn.Parameter(self._kept(name), requires_grad=False)
                 self._set(name, shared)
         except BaseException:
             self._release(block)
@@ -274,23 +276,40 @@ class HeldWeights:
         if parked is None and self._parking is not None and self._parking.room >= self._sizes[name]:
             parked = self._parked[name] = _pinned(self._made(name).to(self.dtype))
             self._parking.take(self._sizes[name])
-        return self._laid_out(name, self._made(name) if parked is None else parked, keep=False)
+        return self._placed(self._made(name) if parked is None else parked)
 
     def _made(self, name: str) -> Tensor:
+        return self._stored(name).to(self.dtype)
+
+    def _stored(self, name: str) -> Tensor:
         parked = self._parked.get(name)
         if parked is not None:
             return parked
         read = self._reads.get(name)
         if read is not None:
-            return read().to(self.dtype)
+            return read()
         assert self._base is not None
         return self._base.weight(name)
 
-    def _laid_out(self, name: str, value: Tensor, *, keep: bool) -> Tensor:
-        """A weight on the device, in the order in which its layer reads it best."""
+    def _kept(self, name: str) -> Tensor:
+        """A weight for a block that is held, on the device and in the order in which its layer reads it best."""
         path, _, leaf = name.rpartition(".")
-        if keep and self._packs:
-            return packed(self.module.get_submodule(path), leaf, value)
+        layer = self.module.get_submodule(path)
+        if self._packs and packable(layer, leaf):
+            return packed(layer, self._converted(self._stored(name)))
+        return self._placed(self._made(name))
+
+    def _converted(self, stored: Tensor) -> Tensor:
+        """A weight in the computing type until the next is converted: memory that was used before is faster to write
+        than new memory."""
+        if stored.dtype == self.dtype:
+            return stored
+        if self._scratch is None or self._scratch.numel() < stored.numel():
+            largest = max(self.module.get_parameter(name).numel() for name in self._sizes)
+            self._scratch = torch.empty(largest, dtype=self.dtype)
+        return self._scratch[: stored.numel()].view(stored.shape).copy_(stored)
+
+    def _placed(self, value: Tensor) -> Tensor:
         value = value.to(device=self.device, non_blocking=True)
         if value.ndim == 4 and self.dtype != torch.float32:
             return value.contiguous(memory_format=torch.channels_last)

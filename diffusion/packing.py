@@ -52,16 +52,17 @@ def make_packable(module: nn.Module) -> None:
             each.__class__ = PackedLinear
 
 
-def packed(owner: nn.Module, leaf: str, weight: Tensor) -> Tensor:
-    """The weight as its layer multiplies it fastest; anything but the weight of a packable layer stays as it is."""
-    if leaf != "weight":
-        return weight
-    if isinstance(owner, PackedConv2d):
-        place: Any = [list(each) for each in (owner.padding, owner.stride, owner.dilation)]
-        return torch.ops.mkldnn._reorder_convolution_weight(weight, *place, owner.groups, None)
-    if isinstance(owner, PackedLinear):
-        return torch.ops.mkldnn._reorder_linear_weight(weight, None)
-    return weight
+def packable(layer: nn.Module, leaf: str) -> bool:
+    """Whether a parameter of a layer can be packed."""
+    return leaf == "weight" and isinstance(layer, (PackedConv2d, PackedLinear))
+
+
+def packed(layer: nn.Module, weight: Tensor) -> Tensor:
+    """A copy of a packable layer's weight in the order in which the layer multiplies it fastest."""
+    if isinstance(layer, PackedConv2d):
+        place: Any = [list(each) for each in (layer.padding, layer.stride, layer.dilation)]
+        return torch.ops.mkldnn._reorder_convolution_weight(weight, *place, layer.groups, None)
+    return torch.ops.mkldnn._reorder_linear_weight(weight, None)
 
 
 def plain(weight: Tensor) -> Tensor:
