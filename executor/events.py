@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, TypeVar
 
 from nodes.sdk.context import OutputFile
 
@@ -183,6 +183,23 @@ class JobFailed(Event):
 @dataclass(frozen=True, slots=True)
 class JobCancelled(Event):
     type: ClassVar[str] = "job_cancelled"
+
+
+E = TypeVar("E", bound="JobEvent")
+
+
+def of_originals(event: E, origins: Mapping[str, str]) -> E:
+    """An event of a copied node as one of the node it was made from."""
+    match event:
+        case NodeStarted(node) | NodeProgress(node) | NodePreview(node) | NodeDone(node):
+            return replace(event, node=origins.get(node, node))
+        case NodeFailed(error):
+            return replace(event, error=replace(error, node=origins.get(error.node or "", error.node)))
+        case NodesCached(nodes, outputs):
+            named = {origins.get(node, node): files for node, files in outputs.items()}
+            return replace(event, nodes=tuple(dict.fromkeys(origins.get(node, node) for node in nodes)), outputs=named)
+        case _:
+            return event
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from executor.check import Checked, check
@@ -11,15 +12,18 @@ from executor.files import FileCatalogue
 from executor.formats.document import Document
 from executor.formats.modes import resolve_modes
 from executor.graph import Graph, parse
-from executor.problems import InvalidWorkflow
+from executor.problems import InvalidWorkflow, Problem
+from executor.sweep import lay_out
 from nodes.sdk.spec import Catalogue
 
 
 class Prepared(NamedTuple):
-    """A graph without muted and bypassed nodes, and what its check found."""
+    """A graph without muted and bypassed nodes, and what the check of it found, its plots laid out. `origins` says of
+    which node a node of the check is a copy."""
 
     graph: Graph
     checked: Checked
+    origins: Mapping[str, str]
 
 
 def prepare(
@@ -29,10 +33,26 @@ def prepare(
     with no_collection():
         graph, malformed = parse(document)
         graph, left_out = resolve_modes(graph, catalogue)
-        checked = check(graph, catalogue, files, targets)
-    return Prepared(
-        graph, checked._replace(problems=malformed + checked.problems, warnings=left_out + checked.warnings)
-    )
+        swept = lay_out(graph, catalogue, files)
+        checked = check(swept.graph, catalogue, files, targets)
+    problems = malformed + swept.problems + _of_originals(checked.problems, swept.origins)
+    warnings = left_out + _of_originals(checked.warnings, swept.origins)
+    return Prepared(graph, checked._replace(problems=problems, warnings=warnings), swept.origins)
+
+
+def _of_originals(problems: list[Problem], origins: Mapping[str, str]) -> list[Problem]:
+    """Problems with the nodes that the document has in place of their copies, each told once."""
+    if not origins:
+        return problems
+    found: list[Problem] = []
+    for problem in problems:
+        original = origins.get(problem.node or "")
+        if original is not None:
+            message = problem.message.replace(repr(problem.node), repr(original))
+            problem = replace(problem, node=original, message=message)
+        if problem not in found:
+            found.append(problem)
+    return found
 
 
 def prepare_or_refuse(

@@ -25,6 +25,7 @@ from executor.events import (
     NodeFailed,
     NodesCached,
     NodeStarted,
+    of_originals,
 )
 from executor.files import FileCatalogue, Snapshot
 from executor.folders import Folders, OutputNames
@@ -98,8 +99,9 @@ def run_job(
         first = invalid.problems[0]
         return JobFailed(JobError(first.code, first.message, first.node, first.class_type, first.input), {})
     except NodeFailure as failure:
-        emit(NodeFailed(failure.error))
-        return JobFailed(failure.error, run.shown)
+        failed = of_originals(NodeFailed(failure.error), run.origins)
+        emit(failed)
+        return JobFailed(failed.error, run.shown)
 
 
 class _Run:
@@ -112,13 +114,18 @@ class _Run:
     ) -> None:
         self._request = request
         self._services = services
-        self._emit = emit
+        self._send = emit
         self._cancelled = cancelled
+        self.origins: Mapping[str, str] = {}
         self._files = Snapshot(services.files)
         self._readers: dict[tuple[str, str], Reader | None] = {}
         self._nearest = NearestNames()
         self._values: dict[Key, tuple[Any, ...]] = {}
         self.shown: dict[str, tuple[OutputFile, ...]] = {}
+
+    def _emit(self, event: JobEvent) -> None:
+        """Send an event; of a copy that a plot made, it is told as of the node it was made from."""
+        self._send(of_originals(event, self.origins) if self.origins else event)
 
     def execute(self) -> JobEnd:
         began = time.perf_counter()
@@ -127,6 +134,7 @@ class _Run:
             document = read_text(request.text)
             prepared = prepare_or_refuse(document, services.catalogue, self._files, request.targets)
             nodes, outputs = prepared.checked.nodes, prepared.checked.outputs
+            self.origins = prepared.origins
             try:
                 keys = node_keys(nodes, self._files, services.resources.device_class, request.job_id)
             except Unkeyable as error:
