@@ -104,14 +104,19 @@ def _widgets(raw: JsonObject, class_type: str, spec: NodeSpec | None) -> tuple[J
         is_seed = name in SEED_NAMES or (
             spec is not None and (declared := spec.input(name)) and declared.widget == "seed"
         )
-        if is_seed and index < len(values) and _is_control(values[index]):
-            controls[name] = values[index]
+        control = _control(values[index]) if is_seed and index < len(values) else None
+        if control is not None and (isinstance(values[index], str) or len(values) > len(names)):
+            controls[name] = control
             index += 1
     return found, controls
 
 
-def _is_control(value: object) -> bool:
-    return isinstance(value, str) and value in SEED_CONTROLS
+def _control(value: object) -> str | None:
+    """What a seed does after each run. The first files had a switch for it; one that is a widget of its own leaves no
+    value over at the end."""
+    if isinstance(value, bool):
+        return "randomize" if value else "fixed"
+    return value if isinstance(value, str) and value in SEED_CONTROLS else None
 
 
 def _widget_names(raw: JsonObject, class_type: str, spec: NodeSpec | None) -> Sequence[str]:

@@ -93,6 +93,13 @@ def test_a_file_without_seed_controls_is_read_too():
     assert convert([named], [])["2"]["inputs"] == {"steps": 3}
 
 
+@pytest.mark.parametrize(("switch", "control"), [(True, "randomize"), (False, "fixed")])
+def test_the_switch_that_seeds_had_at_first_is_their_control(switch: bool, control: str):
+    node = convert([raw(2, "KSampler", [], [7, switch, 12, "euler"])], [])["2"]
+    assert node["inputs"] == {"seed": 7, "steps": 12, "sampler_name": "euler"}
+    assert node["_meta"]["seed_control"] == {"seed": control}
+
+
 def test_the_old_loader_with_a_config_keeps_its_order():
     old = raw(1, "CheckpointLoader", values=["v1-inference.yaml", "a.ckpt"])
     assert convert([old], [])["1"]["inputs"] == {"config_name": "v1-inference.yaml", "ckpt_name": "a.ckpt"}
