@@ -139,16 +139,18 @@ class HeldWeights:
     def hold(self, room: int) -> None:
         """Bring in all weights, or, where they take more than `room` bytes, as many blocks as leave room for the
         others to pass through."""
-        if self.missing > room:
-            room -= self.passing
         try:
-            for block in self._blocks:
-                if not block.held:
+            while not self.whole:
+                spare = room - (0 if self.missing <= room else self.passing)
+                before = spare
+                for block in self._blocks:
                     cost = self._cost(block)
-                    if cost > room:
-                        break
-                    room -= cost
-                    self._keep(block)
+                    if not block.held and cost <= spare:
+                        spare -= cost
+                        self._keep(block)
+                if spare == before and not self.whole:
+                    break
+                room -= before - spare
         finally:
             self._scratch = None
             self._close()

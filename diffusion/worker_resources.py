@@ -19,10 +19,14 @@ if TYPE_CHECKING:
 class WorkerResources:
     """The models of one worker. Names of device and precision are as on the command line."""
 
-    def __init__(self, models_dir: Path, device: str, precision: str) -> None:
+    def __init__(
+        self, models_dir: Path, device: str, precision: str, vram_budget: int | None, ram_budget: int | None
+    ) -> None:
         self.library = ModelLibrary(models_dir)
         self._device = device
         self._precision = precision
+        self._vram_budget = vram_budget
+        self._ram_budget = ram_budget
         self._residency: Residency | None = None
         self._making = threading.Lock()
 
@@ -34,7 +38,13 @@ class WorkerResources:
             if self._residency is None:
                 from diffusion.residency import Residency
 
-                self._residency = Residency(self.library, self._device, self._precision)
+                self._residency = Residency(
+                    self.library,
+                    self._device,
+                    self._precision,
+                    vram_budget=self._vram_budget,
+                    ram_budget=self._ram_budget,
+                )
             return self._residency
 
     @property
@@ -48,12 +58,18 @@ class WorkerResources:
             self._residency.free()
 
 
-def create(models_dir: Path, device: str = "auto", precision: str = "auto") -> WorkerResources:
-    """The resources of a worker with these folders and choices.
+def create(
+    models_dir: Path,
+    device: str = "auto",
+    precision: str = "auto",
+    vram_budget: int | None = None,
+    ram_budget: int | None = None,
+) -> WorkerResources:
+    """The resources of a worker with these folders and choices; the budgets are those of `Residency`.
 
     Sets OMP_WAIT_POLICY, unless it is set, before torch starts its threads: threads that spin while they wait fight
     with whatever else wants the processor (on two cores beside one busy process, a pass of the embedded model took
     0.2 to 4 s spinning and 0.045 s asleep).
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    return WorkerResources(models_dir, device, precision)
+    return WorkerResources(models_dir, device, precision, vram_budget, ram_budget)

@@ -34,6 +34,8 @@ class BareResources:
         """Nothing is held."""
 
 
-def create(_models_dir: Path, _device: str, _precision: str) -> BareResources:
+def create(
+    _models_dir: Path, _device: str, _precision: str, _vram_budget: int | None, _ram_budget: int | None
+) -> BareResources:
     """The factory that a `WorkerConfig` names by default."""
     return BareResources()

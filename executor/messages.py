@@ -16,9 +16,10 @@ from nodes.sdk.packs import PackReport
 class WorkerConfig:
     """Everything a worker needs to know at its start.
 
-    `resources` names the factory of the heavy things as `module:function`, called with the models folder, device
-    and precision; `warm_up` lists modules to import in the background once the catalogue was sent; `value_modules`
-    lists the modules whose frozen dataclasses may lie in the disk cache.
+    `resources` names the factory of the heavy things as `module:function`, called with the models folder, device,
+    precision, and the bytes of weights to keep on a GPU and in the machine's memory (None: for it to choose);
+    `warm_up` lists modules to import in the background once the catalogue was sent; `value_modules` lists the modules
+    whose frozen dataclasses may lie in the disk cache.
     """
 
     folders: Folders
@@ -26,6 +27,8 @@ class WorkerConfig:
     custom_nodes_dir: Path | None = None
     device: str = "auto"
     precision: str = "auto"
+    vram_budget: int | None = None
+    ram_budget: int | None = None
     cache_memory: int = 1 << 30
     cache_disk: int = 0
     resources: str = "executor.bare:create"

@@ -48,6 +48,8 @@ class Settings:
     custom_nodes_dir: Path = ROOT / "custom_nodes"
     device: str = "auto"
     precision: str = "auto"
+    vram_budget: int | None = None
+    ram_budget: int | None = None
     cache_memory: int = 2 << 30
     cache_disk: int = 8 << 30
     log_level: str = "info"
@@ -76,6 +78,8 @@ class Settings:
             custom_nodes_dir=self.custom_nodes_dir,
             device=self.device,
             precision=self.precision,
+            vram_budget=self.vram_budget,
+            ram_budget=self.ram_budget,
             cache_memory=self.cache_memory,
             cache_disk=self.cache_disk,
             resources=self.resources,
@@ -172,6 +176,8 @@ def add_run_options(parser: argparse.ArgumentParser, environ: Mapping[str, str] 
     )
     option("--device", "{auto,cpu,cuda[:N],mps}", device, "where models run", "auto")
     option("--precision", "{auto,fp32,bf16,fp16}", one_of(*PRECISIONS), "what models compute in", "auto")
+    option("--vram-budget", "SIZE", size, "memory of a GPU for the weights of models; 80 % of it unless given", None)
+    option("--ram-budget", "SIZE", size, "memory for the weights of models; half of the machine's unless given", None)
     option("--cache-memory", "SIZE", size, "memory for results that may be used again", "2GB")
     option("--cache-disk", "SIZE", size, "disk for results that may be used again; 0 for none", "8GB")
     option(

@@ -42,7 +42,8 @@ class Worker:
         self._jobs: queue.SimpleQueue[JobRequest] = queue.SimpleQueue()
         self._cancelled: set[str] = set()
         factory = _named(config.resources)
-        self._resources = cast("Resources", factory(config.models_dir, config.device, config.precision))
+        made = factory(config.models_dir, config.device, config.precision, config.vram_budget, config.ram_budget)
+        self._resources = cast("Resources", made)
         cache = Cache(config.cache_memory, config.folders.exists, _disk_tier(config))
         self._services = Services(
             packs.nodes,

@@ -84,6 +84,7 @@ class WorkerProcess:
 def _spawn() -> subprocess.Popen[bytes]:
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUTF8": "1"}
+    environment.setdefault("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")  # weights in huge pages load faster
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "executor.worker"],
         stdin=subprocess.PIPE,

@@ -37,6 +37,12 @@ def test_sizes_are_read_with_units(written: str, size: int):
     assert settings(["--cache-memory", written]).cache_memory == size
 
 
+def test_budgets_reach_the_worker_and_are_its_own_choice_unless_given():
+    found = settings(["--ram-budget", "3GB"], {"LATENTGRAPH_VRAM_BUDGET": "512MB"}).worker_config()
+    assert (found.ram_budget, found.vram_budget) == (3 << 30, 512 << 20)
+    assert (settings([]).ram_budget, settings([]).vram_budget) == (None, None)
+
+
 def test_a_flag_wins_over_its_environment_variable():
     environ = {"LATENTGRAPH_PORT": "1234", "LATENTGRAPH_CACHE_DISK": "1GB", "LATENTGRAPH_NO_BROWSER": "1"}
     assert settings([], environ).port == 1234
