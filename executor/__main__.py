@@ -9,11 +9,10 @@ import argparse
 import asyncio
 import contextlib
 import dataclasses
-import json
 import logging
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,6 +21,7 @@ from executor.engines.local import LocalEngine
 from executor.events import (
     JobCancelled,
     JobDone,
+    JobEnd,
     JobEvent,
     JobFailed,
     JobStarted,
@@ -39,13 +39,10 @@ from executor.prepare import prepare_or_refuse
 from executor.problems import InvalidWorkflow, Problem
 from executor.run import JobRequest
 from executor.settings import EXAMPLE_INPUTS, Settings, add_run_options
-from nodes.sdk.spec import Catalogue, InputSpec
+from executor.variations import WrongUsage, with_changes, with_plot, with_prompts
+from nodes.sdk.spec import Catalogue
 
 OK, USAGE, INVALID, FAILED, CANCELLED = 0, 2, 3, 4, 130
-
-
-class WrongUsage(Exception):
-    """The command can't be carried out as it was typed."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -63,6 +60,20 @@ def parser() -> argparse.ArgumentParser:
         help="give an input another value; NODE is an id or a title, VALUE is JSON or plain text",
     )
     run.add_argument(
+        "--prompts", type=Path, metavar="FILE", help="run once for each line of a text file, with it as the prompt"
+    )
+    run.add_argument(
+        "--prompt-input",
+        metavar="NODE.INPUT",
+        help="the input that takes the prompts (default: the text that leads to the sampler's positive side)",
+    )
+    for axis, way in (("x", "columns"), ("y", "rows")):
+        run.add_argument(
+            f"--{axis}",
+            metavar="NODE.INPUT=VALUES",
+            help=f"save one table of pictures, with {way} for the values of an input; VALUES as in 4,7,10 or 1..4",
+        )
+    run.add_argument(
         "--output-dir", type=Path, metavar="DIR", help="where results go (default: outputs/ of --data-dir)"
     )
     run.add_argument("--quiet", action="store_true", help="print only the paths of the files made")
@@ -77,7 +88,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
     try:
         document = read_file(options.file)
-        return asyncio.run(_run(document, options.changes, settings, options.output_dir, quiet=options.quiet))
+        prompts = None if options.prompts is None else _lines(options.prompts)
+
+        def documents(catalogue: Catalogue) -> Iterable[Document]:
+            changed = with_changes(as_native(document, catalogue), options.changes, catalogue)
+            plotted = with_plot(changed, options.x, options.y)
+            return [plotted] if prompts is None else with_prompts(plotted, prompts, options.prompt_input)
+
+        return asyncio.run(_run(documents, settings, options.output_dir, quiet=options.quiet))
     except InvalidWorkflow as invalid:
         _print_problems(invalid.problems, "error")
         _print_problems(invalid.warnings, "warning")
@@ -90,46 +108,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
 
 
-def with_changes(document: Document, changes: Sequence[str], catalogue: Catalogue) -> Document:
-    """The document with inputs replaced as `--set` asks. A value is JSON, or plain text where a text is wanted.
-
-    Raises:
-        WrongUsage: a change is malformed, or its node is not there or not the only one of that title.
-    """
-    if not changes:
-        return document
-    nodes: dict[str, Any] = json.loads(json.dumps(dict(document.nodes)))
-    for change in changes:
-        target, equals, text = change.partition("=")
-        name, dot, wanted = target.rpartition(".")
-        if not equals or not dot or not name or not wanted:
-            raise WrongUsage(f"--set {change!r} is not of the form NODE.INPUT=VALUE")
-        node = nodes[_node_called(name, nodes)]
-        spec = catalogue.get(str(_member(node, "class_type")))
-        declared = spec.input(wanted) if spec is not None else None
-        node.setdefault("inputs", {})[wanted] = _value(text, declared)
-    return dataclasses.replace(document, nodes=nodes, source=None)
-
-
-def _node_called(name: str, nodes: dict[str, Any]) -> str:
-    if name in nodes:
-        return name
-    titled = [node_id for node_id, node in nodes.items() if name in (_title(node), _member(node, "class_type"))]
-    if len(titled) == 1:
-        return titled[0]
-    if titled:
-        raise WrongUsage(f"--set: several nodes are called {name!r}; use an id: {', '.join(titled)}")
-    raise WrongUsage(f"--set: there is no node {name!r}; the ids are {', '.join(list(nodes)[:20])}")
-
-
-def _value(text: str, declared: InputSpec | None) -> object:
-    if declared is not None and declared.type in ("STRING", "COMBO"):
-        return text
+def _lines(path: Path) -> list[str]:
+    """The prompts in a file: the lines that are not empty."""
     try:
-        value: object = json.loads(text)
-    except ValueError:
-        return text
-    return {"__value__": cast("list[Any]", value)} if isinstance(value, list) else value
+        found = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except UnicodeDecodeError as error:
+        raise WrongUsage(f"{path} is no text in UTF-8") from error
+    if not found:
+        raise WrongUsage(f"{path} holds no prompts")
+    return found
+
+
+def _title(node: object) -> str | None:
+    return _member(_member(node, "_meta"), "title")
 
 
 def _member(value: object, name: str) -> Any:
@@ -137,18 +128,14 @@ def _member(value: object, name: str) -> Any:
     return cast("dict[str, Any]", value).get(name) if isinstance(value, dict) else None
 
 
-def _title(node: object) -> str | None:
-    return _member(_member(node, "_meta"), "title")
-
-
 async def _run(
-    document: Document, changes: Sequence[str], settings: Settings, output_dir: Path | None, *, quiet: bool
+    documents: Callable[[Catalogue], Iterable[Document]], settings: Settings, output_dir: Path | None, *, quiet: bool
 ) -> int:
+    """Run jobs one after another in one worker, which keeps its models and results; stop at the first that fails."""
     folders = Folders.below(settings.data_dir, output_dir.absolute() if output_dir else None)
     folders.create()
     folders.add_examples(EXAMPLE_INPUTS)
     engine = LocalEngine(settings.worker_config(folders))
-    job_id = JobIds().new()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     with contextlib.suppress(NotImplementedError):
@@ -164,23 +151,33 @@ async def _run(
                     f"warning: the node pack {pack.name!r} could not be loaded: {_first_line(pack.error)}",
                     file=sys.stderr,
                 )
-        document = with_changes(as_native(document, catalogue), changes, catalogue)
-        prepared = prepare_or_refuse(document, catalogue, Files(settings.library(), folders.inputs))
-        if not quiet:
-            _print_problems(prepared.checked.warnings, "warning")
-        job = asyncio.create_task(
-            _follow(engine, JobRequest(job_id, document.to_text()), document, catalogue, quiet=quiet)
-        )
-        cancelling = asyncio.create_task(_cancel_when(stop, engine, job_id))
-        end = await job
-        cancelling.cancel()
+        prepared = list(documents(catalogue))
+        for document in prepared:
+            found = prepare_or_refuse(document, catalogue, Files(settings.library(), folders.inputs))
+            if not quiet and document is prepared[0]:
+                _print_problems(found.checked.warnings, "warning")
+        code, ids = OK, JobIds()
+        for document in prepared:
+            job_id = ids.new()
+            request = JobRequest(job_id, document.to_text())
+            job = asyncio.create_task(_follow(engine, request, document, catalogue, quiet=quiet))
+            cancelling = asyncio.create_task(_cancel_when(stop, engine, job_id))
+            code = _told(await job, folders, settings)
+            cancelling.cancel()
+            if code != OK:
+                break
+        return code
     finally:
         await engine.stop()
+
+
+def _told(end: JobEnd, folders: Folders, settings: Settings) -> int:
+    """Print how a job ended; the exit code for it."""
     match end:
         case JobDone(_, outputs):
             for files in outputs.values():
                 for file in files:
-                    print(folders.path(file))
+                    print(folders.path(file), flush=True)
             return OK
         case JobFailed(error):
             where = f" (node {error.node}, {error.class_type})" if error.node else ""

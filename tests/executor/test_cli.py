@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from executor.__main__ import WrongUsage, with_changes
 from executor.formats import read_document
+from executor.variations import WrongUsage, with_changes
 from nodes.sdk.packs import Packs
 from tests.conftest import ROOT
 from tests.executor.conftest import CUSTOM_NODES, Nodes, document, n, text
@@ -117,3 +117,22 @@ def test_values_are_json_and_texts_stay_texts(packs: Packs):
     assert changed.nodes["1"]["inputs"]["value"] == 7
     assert changed.nodes["2"]["inputs"] == {"text": "a=b", "loud": True}
     assert json.loads(given.to_text())["nodes"]["1"]["inputs"]["value"] == 3
+
+
+def test_a_file_of_prompts_makes_a_job_of_each_line(tmp_path: Path):
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text("a fox\n\n  a boat\n")
+    done = run(
+        tmp_path, written(tmp_path, text(SAVE)), "--quiet", "--prompts", str(prompts), "--prompt-input", "Text.text"
+    )
+    assert done.returncode == 0, done.stderr
+    words = [Path(line) for line in done.stdout.splitlines() if "words" in line]
+    assert [path.read_text() for path in words] == ["a fox", "a boat"]
+
+
+@pytest.mark.parametrize(("content", "words"), [(b"\xff\xfe\x00", "no text in UTF-8"), (b"\n \n", "holds no prompts")])
+def test_a_file_without_prompts_is_refused(tmp_path: Path, content: bytes, words: str):
+    (tmp_path / "prompts.txt").write_bytes(content)
+    done = run(tmp_path, written(tmp_path, text(SAVE)), "--prompts", str(tmp_path / "prompts.txt"))
+    assert done.returncode == 2
+    assert words in done.stderr
