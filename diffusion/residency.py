@@ -7,13 +7,11 @@ of its weights passing through (`held`).
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -31,10 +29,11 @@ from diffusion.detect import detect_file
 from diffusion.detection.text import for_xl
 from diffusion.device import Placement, place
 from diffusion.errors import MissingComponent, UnsupportedArchitecture
-from diffusion.held import HeldWeights, Place, held_by
+from diffusion.held import Place, held_by
+from diffusion.kept import KeptModels, LoadCounts
 from diffusion.library import ModelLibrary
 from diffusion.loaded import LoadedClip, LoadedUnet, LoadedVae
-from diffusion.memory import Meter, OutOfMemory, available, collect, default_budget, is_out_of_memory
+from diffusion.memory import Meter, available, default_budget
 from diffusion.model_options import ModelSamplingOption
 from diffusion.model_patches.apply import options_of, sampling_by
 from diffusion.patches.lora import Part, check_fit
@@ -48,31 +47,7 @@ from diffusion.values import ClipRef, ControlNetRef, FileRef, ModelRef, UpscaleM
 if TYPE_CHECKING:
     from diffusion.upscale import LoadedUpscaler
 
-Loaded: TypeAlias = "LoadedUnet | LoadedClip | LoadedVae | LoadedControl | LoadedUpscaler | LoraFile"
 ROUNDED = {"default": None, "fp8_e4m3fn": torch.float8_e4m3fn, "fp8_e5m2": torch.float8_e5m2}
-L = TypeVar("L", LoadedUnet, LoadedClip, LoadedVae, LoadedControl, "LoadedUpscaler", LoraFile)
-
-
-@dataclass(slots=True)
-class LoadCounts:
-    """How often each kind of component was read from its file, and weights were patched."""
-
-    unet: int = 0
-    clip: int = 0
-    vae: int = 0
-    lora: int = 0
-    control: int = 0
-    upscaler: int = 0
-    patched: int = 0
-
-
-@dataclass(slots=True)
-class _Slot:
-    component: Loaded
-    held: HeldWeights | None
-    counter: str
-    size: int = 0
-    """Bytes of a component that is not divided into blocks."""
 
 
 class Residency:
@@ -101,9 +76,12 @@ class Residency:
             self.parking = Meter(ram)
         else:
             self.meter = Meter(ram)
-        self.loads = LoadCounts()
-        self._slots: OrderedDict[object, _Slot] = OrderedDict()
+        self._models = KeptModels(self.device, self.meter)
         self._tokenizer = ClipTokenizer()
+
+    @property
+    def loads(self) -> LoadCounts:
+        return self._models.loads
 
     @property
     def device(self) -> torch.device:
@@ -141,10 +119,10 @@ class Residency:
                     device=self.device,
                     dtype=dtype,
                     control_net=self.control_net,
-                    relieve=partial(self._relieve, module),
+                    relieve=partial(self._models.relieve, module),
                 )
 
-        return self._get(ref, make, LoadedUnet, "unet", hold)
+        return self._models.get(ref, make, LoadedUnet, "unet", hold)
 
     def clip(self, ref: ClipRef, *, hold: bool = True) -> LoadedClip:
         """The text encoders of a reference. References that differ only in `stop_at_layer` share their weights."""
@@ -159,7 +137,7 @@ class Residency:
                 module = build_clip(configs, sources, self._place(self.placement.clip))
                 return LoadedClip(module, configs, self._tokenizer, self.device, self.library)
 
-        loaded = self._get(replace(ref, stop_at_layer=None), make, LoadedClip, "clip", hold)
+        loaded = self._models.get(replace(ref, stop_at_layer=None), make, LoadedClip, "clip", hold)
         return replace(loaded, stop_at_layer=ref.stop_at_layer)
 
     def text_encoders(self, ref: ClipRef) -> tuple[ClipConfig, ...]:
@@ -196,7 +174,7 @@ class Residency:
                     return self._tiny_vae(found.vae, file, ref, place)
                 return self._vae(build_vae(found.vae, file, place), found.vae)
 
-        return self._get(ref, make, LoadedVae, "vae")
+        return self._models.get(ref, make, LoadedVae, "vae")
 
     def control_net(self, ref: ControlNetRef) -> LoadedControlNet | LoadedAdapter:
         """The control network or T2I-Adapter of a reference. Raises UnsupportedArchitecture when its file holds none.
@@ -206,7 +184,7 @@ class Residency:
             with _open(ref.file) as file:
                 return load_control(ref, file, self._place(self.placement.unet), partial(self.unet, hold=False))
 
-        found = self._get(replace(ref, task=None), make, LoadedControl, "control")
+        found = self._models.get(replace(ref, task=None), make, LoadedControl, "control")
         assert isinstance(found, LoadedControlNet | LoadedAdapter)
         return found
 
@@ -218,7 +196,7 @@ class Residency:
             with _open(ref.file) as file:
                 return build_upscaler(file, self.device)
 
-        return self._get(ref, make, LoadedUpscaler, "upscaler")
+        return self._models.get(ref, make, LoadedUpscaler, "upscaler")
 
     def describe_control(self, ref: ControlNetRef) -> ControlConfig | AdapterConfig:
         """What control network a file holds, from its header alone."""
@@ -231,7 +209,7 @@ class Residency:
         def make() -> LoraFile:
             return read_lora(file, self.device)
 
-        return self._get(file, make, LoraFile, "lora")
+        return self._models.get(file, make, LoraFile, "lora")
 
     def check_lora(self, file: FileRef, model: ModelRef | None, clip: ClipRef | None) -> None:
         """Raise WrongLora unless a LoRA belongs to these models. Nothing of them but their headers is read."""
@@ -261,13 +239,13 @@ class Residency:
         def make() -> LoadedUnet:
             family = self.describe(ref.file, ref.config).family
             module = patched_unet(base, ref.patches, family, self)
-            return replace(base, module=module, relieve=partial(self._relieve, module))
+            return replace(base, module=module, relieve=partial(self._models.relieve, module))
 
-        made = self._get(ref, make, LoadedUnet, "patched", hold=False)
+        made = self._models.get(ref, make, LoadedUnet, "patched", hold=False)
         if hold:
             if self._share(base.module, made.module):
                 self.unet(replace(ref, patches=()))
-            self._get(ref, make, LoadedUnet, "patched")
+            self._models.get(ref, make, LoadedUnet, "patched")
         return made
 
     def _patched_clip(self, ref: ClipRef, hold: bool) -> LoadedClip:
@@ -277,11 +255,11 @@ class Residency:
             family = self.describe(ref.files[0], ref.config).family
             return replace(base, module=patched_clip(base.module, ref.patches, family, self))
 
-        made = self._get(ref, make, LoadedClip, "patched", hold=False)
+        made = self._models.get(ref, make, LoadedClip, "patched", hold=False)
         if hold:
             if self._share(base.module, made.module):
                 self.clip(replace(ref, patches=()))
-            self._get(ref, make, LoadedClip, "patched")
+            self._models.get(ref, make, LoadedClip, "patched")
         return made
 
     def _share(self, base: nn.Module, patched: nn.Module) -> bool:
@@ -296,7 +274,7 @@ class Residency:
         return Place(self.device, dtype, self.meter, self.parking)
 
     def _vae(self, module: AutoencoderKL | AutoencoderTiny, config: VaeConfig | TinyVaeConfig) -> LoadedVae:
-        relieve = partial(self._relieve, module)
+        relieve = partial(self._models.relieve, module)
         return LoadedVae(module, config, self.device, self.placement.vae, relieve, lambda: available(self.device))
 
     def _tiny_vae(self, config: TinyVaeConfig, decoder: CheckpointFile, ref: VaeRef, place: Place) -> LoadedVae:
@@ -317,99 +295,7 @@ class Residency:
 
     def free(self) -> None:
         """Forget every loaded model and hand its memory back."""
-        for key in list(self._slots):
-            self._forget(key)
-        collect(self.device)
-
-    def _get(self, key: object, make: Callable[[], L], kind: type[L], counter: str, hold: bool = True) -> L:
-        """What is kept under a key, or else what `make` gives, with its weights in memory as far as they fit."""
-        slot = self._slots.get(key)
-        if slot is None:
-            component = make()
-            module = getattr(component, "module", None)
-            slot = _Slot(component, held_by(module) if module is not None else None, counter)
-            self._slots[key] = slot
-            if slot.held is None:
-                slot.size = component.bytes
-                self._make_room(slot.size, key)
-                self.meter.take(slot.size)
-                self._count(slot)
-        self._slots.move_to_end(key)
-        if hold and slot.held is not None and not slot.held.whole:
-            before = slot.held.bytes
-            self._bring_in(slot.held, key)
-            if slot.held.bytes > before or not before:
-                self._count(slot)
-        component = slot.component
-        assert isinstance(component, kind)
-        return component
-
-    def _count(self, slot: _Slot) -> None:
-        setattr(self.loads, slot.counter, getattr(self.loads, slot.counter) + 1)
-
-    def _bring_in(self, held: HeldWeights, key: object) -> None:
-        """Bring in the weights of a model, as many as the budget and the device have room for."""
-        self._make_room(held.missing, key)
-        passing = max((slot.held.passing for slot in self._others(key) if slot.held is not None), default=0)
-        room = self.meter.room - passing
-        while True:
-            try:
-                return held.hold(room)
-            except Exception as error:
-                if not is_out_of_memory(error):
-                    raise
-            if any(slot.held is None or slot.held.bytes for slot in self._others(key)):
-                for other in [each for each in self._slots if each != key]:
-                    self._forget(other)
-            elif room > 0:
-                room = held.bytes // 2
-                held.drop()
-            else:
-                raise OutOfMemory(
-                    f"The {held.size / 2**30:.1f} GiB of this model do not fit into memory, not even block by block.",
-                    hint="Close other programs, or use a smaller model.",
-                )
-            collect(self.device)
-
-    def _make_room(self, wanted: int, key: object) -> None:
-        """Let go of what was not used for longest until `wanted` bytes fit, if they can."""
-        dropped = False
-        for other in [each for each in self._slots if each != key]:
-            passing = max((slot.held.passing for slot in self._others(key) if slot.held is not None), default=0)
-            excess = self.meter.now + wanted + passing - self.meter.limit
-            if excess <= 0:
-                break
-            slot = self._slots[other]
-            dropped = True
-            if slot.held is None or slot.held.bytes <= excess:
-                self._forget(other)
-            else:
-                slot.held.drop(excess)
-        if dropped:
-            collect(self.device)
-
-    def _others(self, key: object) -> list[_Slot]:
-        return [slot for other, slot in self._slots.items() if other != key]
-
-    def _forget(self, key: object) -> None:
-        slot = self._slots.pop(key)
-        if slot.held is None:
-            self.meter.give(slot.size)
-        else:
-            slot.held.drop()
-
-    def _relieve(self, module: nn.Module) -> bool:
-        """Give a running model more room: first at the cost of all others, then of its own weights. False when nothing
-        is left to move."""
-        held = held_by(module)
-        idle = [
-            key for key, slot in self._slots.items() if slot.held is None or (slot.held is not held and slot.held.bytes)
-        ]
-        for key in idle:
-            self._forget(key)
-        freed = bool(idle) or held.drop(max(1, held.bytes // 2)) > 0
-        collect(self.device)
-        return freed
+        self._models.free()
 
 
 def _open(file: FileRef) -> CheckpointFile:
