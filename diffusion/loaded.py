@@ -258,11 +258,10 @@ class LoadedVae:
     def bytes(self) -> int:
         return _bytes(self.module)
 
-    @property
-    def cost(self) -> int:
-        """About how many bytes a pixel takes on its way through."""
+    def has_room(self, pixels: int) -> bool:
+        """Whether there is memory for so many pixels at once: the widest values of their full size, four times over."""
         widest = 64 if isinstance(self.config, TinyVaeConfig) else 2 * self.config.channels[0]
-        return 4 * widest * self.dtype.itemsize
+        return pixels * widest * self.dtype.itemsize * 4 <= self.available()
 
     @torch.inference_mode()
     def encode_pixels(self, pixels: Tensor) -> Tensor:

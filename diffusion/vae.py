@@ -1,16 +1,29 @@
-"""Between pictures and latents: the autoencoder's two directions."""
+"""Between pictures and latents: the autoencoder's two directions.
+
+A picture for which there is no memory as a whole goes through in tiles, ever smaller ones.
+"""
 
 from __future__ import annotations
 
-from typing import Protocol
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
 from diffusion.errors import BadImage, BadLatent
+from diffusion.memory import OutOfMemory
 from diffusion.values import Latent
 
+log = logging.getLogger("latentgraph.vae")
+
 _PIXELS_AT_ONCE = 1024 * 1024
+_TILES = (512, 256, 128)
+_OVERLAP = 1 / 8
+
+T = TypeVar("T")
 
 
 class Autoencoder(Protocol):
@@ -28,6 +41,10 @@ class Autoencoder(Protocol):
 
     def decode_latent(self, latent: Tensor) -> Tensor: ...
 
+    def has_room(self, pixels: int) -> bool:
+        """Whether there is memory for so many pixels at once, as far as that can be told before."""
+        ...
+
 
 @torch.inference_mode()
 def encode(vae: Autoencoder, image: Tensor) -> Latent:
@@ -36,17 +53,53 @@ def encode(vae: Autoencoder, image: Tensor) -> Latent:
     The latent is the mean of the encoder's distribution, not a draw from it, so that encoding is repeatable.
     Raises BadImage when the picture is no IMAGE, or smaller than one latent cell.
     """
+    from diffusion.vae_tiled import encode_tiled  # which needs this module
+
     pixels = to_pixels(vae, image)
-    parts = [vae.encode_pixels(part) for part in pixels.split(_batch(pixels.shape[2] * pixels.shape[3]))]
-    return Latent(torch.cat(parts).clone())
+    size = pixels.shape[2] * pixels.shape[3]
+
+    def whole() -> Latent:
+        return Latent(torch.cat([vae.encode_pixels(part) for part in pixels.split(_batch(size))]).clone())
+
+    def tiled(tile: int) -> Latent:
+        return encode_tiled(vae, image, tile, int(tile * _OVERLAP), _silent)
+
+    return _fitted(vae, len(pixels), size, whole, tiled)
 
 
 @torch.inference_mode()
 def decode(vae: Autoencoder, latent: Latent) -> Tensor:
     """Latent → IMAGE float32 [B, H, W, 3], clamped to 0..1. Raises BadLatent when its channels are not the VAE's."""
+    from diffusion.vae_tiled import decode_tiled  # which needs this module
+
     samples = to_samples(vae, latent)
-    pixels = samples.shape[2] * samples.shape[3] * vae.downscale**2
-    return to_image(torch.cat([vae.decode_latent(part) for part in samples.split(_batch(pixels))]))
+    size = samples.shape[2] * samples.shape[3] * vae.downscale**2
+
+    def whole() -> Tensor:
+        return to_image(torch.cat([vae.decode_latent(part) for part in samples.split(_batch(size))]))
+
+    def tiled(tile: int) -> Tensor:
+        return decode_tiled(vae, latent, tile, int(tile * _OVERLAP), _silent)
+
+    return _fitted(vae, len(samples), size, whole, tiled)
+
+
+def _fitted(vae: Autoencoder, count: int, pixels: int, whole: Callable[[], T], tiled: Callable[[int], T]) -> T:
+    """What `whole` gives for `count` pictures of so many `pixels`, or else `tiled` with the largest tile that there is
+    memory for. Raises OutOfMemory when there is none for the smallest."""
+    ways: list[Callable[[], T]] = [partial(tiled, tile) for tile in _TILES if tile * tile < pixels]
+    if not ways or vae.has_room(pixels * min(count, _batch(pixels))):
+        ways.insert(0, whole)
+    for way in ways[:-1]:
+        try:
+            return way()
+        except OutOfMemory as error:
+            log.warning("%s Going on in smaller tiles.", error)
+    return ways[-1]()
+
+
+def _silent(done: int, total: int) -> None:
+    """Tells nobody."""
 
 
 def to_pixels(vae: Autoencoder, image: Tensor) -> Tensor:

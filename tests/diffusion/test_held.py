@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from diffusion.errors import CorruptFile
 from diffusion.held import HeldWeights, Place, held_by
 from diffusion.library import ModelLibrary
-from diffusion.memory import Meter
+from diffusion.memory import Meter, OutOfMemory
 from diffusion.packing import can_pack, plain
 from diffusion.residency import Residency
 from diffusion.values import LoraPatch, ModelRef
@@ -181,3 +181,40 @@ def test_packed_weights_are_the_same_weights(models: Path):
     stored = tiny.tensors(0)["model.diffusion_model.input_blocks.0.0.weight"].bfloat16()
     assert torch.equal(plain(module.conv_in.weight), stored)
     assert torch.equal(held_by(module).weight("conv_in.weight"), stored)
+
+
+def test_a_model_that_runs_out_of_memory_moves_others_away_and_then_its_own(models: Path):
+    residency = Residency(ModelLibrary(models), "cpu", "fp32")
+    expected = predicted(residency, reference(residency))
+    residency.unet(reference(residency, "b"))
+    unet = residency.unet(reference(residency))
+    size, seen = unet.bytes, list[int]()
+
+    def full_at_first(module: nn.Module, args: object) -> None:
+        del module, args
+        seen.append(residency.resident_bytes)
+        if len(seen) < 4:
+            raise torch.OutOfMemoryError("full")
+
+    unet.module.register_forward_pre_hook(full_at_first)
+    torch.manual_seed(0)
+    found = unet.predict(torch.randn(2, 4, 8, 8), torch.tensor([1.0, 9.0]), torch.randn(2, 77, 64))
+    assert torch.equal(found, expected)
+    assert seen[0] == 2 * size
+    assert seen[1] == size
+    assert size > seen[2] > seen[3]
+
+
+def test_a_model_that_never_fits_says_what_might(models: Path):
+    residency = Residency(ModelLibrary(models), "cpu", "fp32")
+    unet = residency.unet(reference(residency))
+
+    def full(module: nn.Module, args: object) -> None:
+        del module, args
+        raise torch.OutOfMemoryError("full")
+
+    unet.module.register_forward_pre_hook(full)
+    with pytest.raises(OutOfMemory, match="2 × 512×256 pixels") as caught:
+        unet.predict(torch.zeros(2, 4, 32, 64), torch.zeros(2), torch.zeros(2, 77, 64))
+    assert caught.value.hint is not None
+    assert "256×128" in caught.value.hint

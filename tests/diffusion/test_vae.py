@@ -6,6 +6,7 @@ from torch import Tensor
 
 from diffusion import vae
 from diffusion.errors import BadImage, BadLatent
+from diffusion.memory import OutOfMemory
 from diffusion.values import Latent
 
 
@@ -26,6 +27,49 @@ class Fake:
     def decode_latent(self, latent: Tensor) -> Tensor:
         self.batches.append(len(latent))
         return latent[:, :3].repeat_interleave(8, 2).repeat_interleave(8, 3)
+
+    def has_room(self, pixels: int) -> bool:
+        del pixels
+        return True
+
+
+class Cramped(Fake):
+    """An autoencoder with memory for so many pixels; whether it knows is another matter."""
+
+    def __init__(self, room: int, *, knows: bool) -> None:
+        super().__init__()
+        self.room = room
+        self.knows = knows
+
+    def encode_pixels(self, pixels: Tensor) -> Tensor:
+        self.check(pixels.shape[2] * pixels.shape[3])
+        return super().encode_pixels(pixels)
+
+    def decode_latent(self, latent: Tensor) -> Tensor:
+        self.check(latent.shape[2] * latent.shape[3] * 64)
+        return super().decode_latent(latent)
+
+    def has_room(self, pixels: int) -> bool:
+        return not self.knows or pixels <= self.room
+
+    def check(self, pixels: int) -> None:
+        if pixels > self.room:
+            raise OutOfMemory("There is not enough memory.")
+
+
+@pytest.mark.parametrize("knows", [True, False])
+@pytest.mark.parametrize("room", [512 * 512, 200 * 300])
+def test_what_does_not_fit_as_a_whole_goes_through_in_tiles(room: int, knows: bool):
+    image, latent = torch.rand(1, 640, 768, 3), Latent(torch.rand(1, 4, 80, 96))
+    whole, cramped = Fake(), Cramped(room, knows=knows)
+    assert torch.allclose(vae.encode(cramped, image).samples, vae.encode(whole, image).samples, atol=1e-5)
+    assert torch.allclose(vae.decode(cramped, latent), vae.decode(whole, latent), atol=1e-5)
+    assert len(cramped.batches) > len(whole.batches)
+
+
+def test_what_does_not_fit_in_the_smallest_tiles_is_an_error():
+    with pytest.raises(OutOfMemory):
+        vae.decode(Cramped(64 * 64, knows=True), Latent(torch.zeros(1, 4, 80, 96)))
 
 
 def test_pictures_are_mapped_to_minus_one_to_one():
