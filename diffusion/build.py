@@ -183,13 +183,18 @@ def build_clip(configs: Sequence[ClipConfig], files: Sequence[CheckpointFile], p
     found: dict[str, Read] = {}
     for index, (module, config, file) in enumerate(zip(modules, configs, files, strict=True)):
         found |= _below(str(index), reads(module, file, clip_names(config), text_weights(config)))
-        for name, buffer in list(module.named_buffers()):
-            if name.endswith("position_ids"):
-                owner = module.get_submodule(name.rpartition(".")[0])
-                ids = torch.arange(buffer.shape[-1], device=place.device).expand(buffer.shape)
-                owner.register_buffer("position_ids", ids, persistent=False)
+        number_positions(module, place.device)
     HeldWeights(modules, found, place, close=_closer(files))
     return modules.requires_grad_(False).eval()
+
+
+def number_positions(module: nn.Module, device: torch.device) -> None:
+    """Give a CLIP model that was made without weights its position ids."""
+    for name, buffer in list(module.named_buffers()):
+        if name.endswith("position_ids"):
+            owner = module.get_submodule(name.rpartition(".")[0])
+            ids = torch.arange(buffer.shape[-1], device=device).expand(buffer.shape)
+            owner.register_buffer("position_ids", ids, persistent=False)
 
 
 def _below(name: str, found: dict[str, Read]) -> dict[str, Read]:

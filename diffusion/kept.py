@@ -39,6 +39,7 @@ class LoadCounts:
     lora: int = 0
     control: int = 0
     upscaler: int = 0
+    safety: int = 0
     patched: int = 0
 
 

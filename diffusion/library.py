@@ -33,6 +33,7 @@ KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "diffusion_models": _WEIGHTS,
         "embeddings": _WEIGHTS,
         "loras": _WEIGHTS,
+        "safety_checker": _WEIGHTS,
         "upscale_models": _WEIGHTS,
         "vae": _WEIGHTS,
         "vae_approx": _WEIGHTS,

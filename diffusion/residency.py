@@ -40,6 +40,7 @@ from diffusion.patches.lora import Part, check_fit
 from diffusion.patches.lora_file import LoraFile, read_lora
 from diffusion.patches.patching import clip_part, patched_clip, patched_unet, unet_part
 from diffusion.preview import latent_rgb
+from diffusion.safety import LoadedSafety, build_safety
 from diffusion.sampling.discrete import DiscreteSchedule
 from diffusion.text.tokenizer import ClipTokenizer
 from diffusion.values import ClipRef, ControlNetRef, FileRef, ModelRef, UpscaleModelRef, VaeRef
@@ -197,6 +198,15 @@ class Residency:
                 return build_upscaler(file, self.device)
 
         return self._models.get(ref, make, LoadedUpscaler, "upscaler")
+
+    def safety(self, file: FileRef) -> LoadedSafety:
+        """The safety checker of a file. Raises UnsupportedArchitecture when it holds none."""
+
+        def make() -> LoadedSafety:
+            with _open(file) as opened:
+                return build_safety(opened, self._place(self.placement.vae))
+
+        return self._models.get(("safety", file), make, LoadedSafety, "safety")
 
     def describe_control(self, ref: ControlNetRef) -> ControlConfig | AdapterConfig:
         """What control network a file holds, from its header alone."""
