@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
 from executor.files import FileCatalogue
-from executor.problems import NearestNames, did_you_mean, quoted
+from executor.problems import NearestNames, nearest_are, quoted
 from nodes.sdk.spec import InputSpec
 
 SHOWN_CHOICES = 12
@@ -113,7 +113,7 @@ def _choice(spec: InputSpec, nearest: NearestNames) -> Reader:
         names = nearest(value, choices) if type(value) is str else []
         listed = ", ".join(repr(each) for each in choices[:SHOWN_CHOICES])
         more = f" and {len(choices) - SHOWN_CHOICES} more" if len(choices) > SHOWN_CHOICES else ""
-        hint = did_you_mean(names) or f"; choose one of {listed}{more}"
+        hint = nearest_are(names) or f"; choose one of {listed}{more}"
         return Bad(
             "not_a_choice", f"has no choice {quoted(value)}{hint}", {"nearest": names, "choices": list(choices[:100])}
         )
@@ -132,7 +132,7 @@ def _file(spec: InputSpec, files: FileCatalogue, nearest: NearestNames) -> Reade
         if files.has(kind, value):
             return value
         names = nearest(value, files.names(kind))
-        hint = did_you_mean(names) or f"; {remedy}"
+        hint = nearest_are(names) or f"; {remedy}"
         return Bad(
             "missing_file",
             f"names {quoted(value)}, which is not in {where}{hint}",

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, cast
 from executor.bind import Bad, Reader, value_reader
 from executor.files import FileCatalogue, Snapshot
 from executor.graph import Graph, GraphNode, Link
-from executor.problems import NearestNames, Problem, did_you_mean, quoted
+from executor.problems import NearestNames, Problem, nearest_are, quoted
 from nodes.sdk.spec import Catalogue, InputSpec, NodeSpec
 from nodes.sdk.types import connects
 
@@ -173,7 +173,7 @@ class _Check:
 
     def _unknown_node(self, node: GraphNode) -> Problem:
         names = self._nearest(node.class_type, self._catalogue.names())
-        hint = did_you_mean(names) or "; install the pack that has it, or replace the node"
+        hint = nearest_are(names) or "; install the pack that has it, or replace the node"
         message = f"There is no node {quoted(node.class_type)} (node {node.id!r}){hint}."
         return Problem("unknown_node", message, node.id, node.class_type, details={"nearest": names})
 
@@ -181,7 +181,7 @@ class _Check:
         if self._graph.tolerant or name in EDITOR_ONLY_INPUTS:
             return
         names = self._nearest(name, tuple(plan.inputs))
-        hint = did_you_mean(names) or "; remove it"
+        hint = nearest_are(names) or "; remove it"
         message = f"Node {_called(node)} has no input {quoted(name)}{hint}."
         problems.append(Problem("unknown_input", message, node.id, node.class_type, name[:120], {"nearest": names}))
 

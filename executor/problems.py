@@ -90,13 +90,9 @@ def quoted(value: object, limit: int = 80) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
-def did_you_mean(names: Sequence[str]) -> str:
+def nearest_are(names: Sequence[str]) -> str:
     """A half-sentence that offers names, or nothing when there are none."""
     if not names:
         return ""
-    listed = (
-        " or ".join(repr(each) for each in names)
-        if len(names) < 3
-        else (f"{', '.join(repr(each) for each in names[:-1])} or {names[-1]!r}")
-    )
-    return f"; did you mean {listed}?"
+    *first, last = map(repr, names)
+    return f"; the nearest are {', '.join(first)} and {last}" if first else f"; the nearest is {last}"

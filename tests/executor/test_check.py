@@ -70,7 +70,7 @@ def test_all_problems_are_listed_at_once(checked: Check):
 def test_a_misspelt_node_is_offered_the_nearest_names(checked: Check):
     (problem,) = checked({"1": n("Numbr")}).problems
     assert problem.details["nearest"][0] == "Number"
-    assert "did you mean 'Number'" in problem.message
+    assert "the nearest is 'Number'" in problem.message
 
 
 def test_an_alias_names_the_node_it_stands_for(checked: Check):

@@ -77,7 +77,7 @@ def test_the_files_made_are_printed_and_inputs_can_be_set(tmp_path: Path):
         (text(SAVE), ["--set", "nonsense"], 2, "NODE.INPUT=VALUE"),
         (text(SAVE), ["--precision", "fp99"], 2, "fp99"),
         ("{", [], 3, "not JSON"),
-        (text({"1": n("Numbr")}), [], 3, "did you mean 'Number'"),
+        (text({"1": n("Numbr")}), [], 3, "the nearest is 'Number'"),
         (
             text({"1": n("Explain"), "2": n("End", value=["1", 0])}),
             [],
