@@ -36,6 +36,16 @@ def theirs() -> StableDiffusionSafetyChecker:
     return made
 
 
+def checker_tensors() -> dict[str, Tensor]:
+    """The tensors of the checker, by the names in the public file."""
+    tensors: dict[str, Tensor] = {}
+    for name, value in theirs().state_dict().items():
+        if name.startswith("vision_model.") and not name.startswith("vision_model.vision_model."):
+            name = f"vision_model.{name}"
+        tensors[name] = value.contiguous().clone()
+    return tensors
+
+
 def seen(images: Tensor) -> Tensor:
     mean, spread = torch.tensor([0.48145466, 0.4578275, 0.40821073]), torch.tensor([0.26862954, 0.26130258, 0.27577711])
     return ((images - mean) / spread).movedim(-1, 1)
@@ -46,12 +56,7 @@ def job(tmp_path: Path) -> FakeContext:
     job = FakeContext(tmp_path)
     folder = job.library.models_dir / "safety_checker"
     folder.mkdir(parents=True)
-    tensors: dict[str, Tensor] = {}
-    for name, value in theirs().state_dict().items():
-        if name.startswith("vision_model.") and not name.startswith("vision_model.vision_model."):
-            name = f"vision_model.{name}"
-        tensors[name] = value.contiguous().clone()
-    save_file(tensors, folder / "checker.safetensors")
+    save_file(checker_tensors(), folder / "checker.safetensors")
     save_file({"weight": torch.zeros(1)}, folder / "other.safetensors")
     return job
 
