@@ -15,7 +15,7 @@ from PIL import Image
 from tests.conftest import ROOT
 
 EXAMPLES = sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
-SIZES = {"hires-fix": (192, 192)}
+SIZES = {"hires-fix": (192, 192), "xy-plot": (482, 303)}
 
 
 def run(workflow: Path, folder: Path, *flags: str) -> subprocess.CompletedProcess[str]:
