@@ -25,7 +25,8 @@ class ModelSamplingOption:
 
 @dataclass(frozen=True, slots=True)
 class DifferentialOption:
-    """A grey noise mask says when each place may change; `strength` mixes that (1) with the plain mask (0)."""
+    """A grey noise mask says when each place may change; `strength` mixes that (1) with the plain mask (near 0). As in
+    ComfyUI, 0 counts as 1."""
 
     strength: float
 

@@ -61,7 +61,9 @@ def ModelSamplingDiscrete(
 def DifferentialDiffusion(
     model: ModelRef,
     strength: Annotated[
-        float, Range(0.0, 1.0, 0.01, slider=True), Help("0 treats a grey mask as plain sampling does.")
+        float,
+        Range(0.0, 1.0, 0.01, slider=True),
+        Help("Near 0, a grey mask is treated as in plain sampling; 0 itself counts as 1."),
     ] = 1.0,
 ) -> ModelRef:
     """Makes a grey noise mask say how much each place may change: dark grey only in the last steps, white in all of

@@ -18,7 +18,7 @@ class Differential(RunPatch):
         self._levels = levels
         self._first = levels.timestep(sigmas[0])
         self._last = levels.timestep(max(sigmas[-1], levels.sigma_min))
-        self._strength = strength
+        self._strength = strength or 1.0
 
     def mask(self, mask: Tensor, sigma: float) -> Tensor:
         whole = self._first - self._last

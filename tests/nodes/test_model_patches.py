@@ -138,7 +138,7 @@ def test_a_grey_mask_changes_less_than_a_white_one(parts: Parts):
 
     steps = [changed(grey, patches.DifferentialDiffusion) for grey in (0.1, 0.5, 1.0)]
     assert steps[0] < steps[1] < steps[2]
-    neutral = changed(0.5, lambda m: patches.DifferentialDiffusion(m, 0.0))
+    neutral = changed(0.5, lambda m: patches.DifferentialDiffusion(m, 1e-9))
     assert neutral == pytest.approx(changed(0.5, None), rel=1e-5)
     assert changed(0.5, patches.DifferentialDiffusion) != pytest.approx(neutral, rel=1e-2)
 
