@@ -19,10 +19,11 @@ def unet_targets(parameters: Iterable[str], original: Mapping[str, str]) -> dict
     found: dict[str, str] = {}
     for layer, source in _layers(parameters, original):
         place = source.removeprefix("model.diffusion_model.")
+        path = layer.replace("class_embedding.linear", "add_embedding.linear", 1)  # as SDXL's is called in diffusers
         spellings = [
-            *(f"{prefix}{layer}" for prefix in _UNET_PATHS),
-            *(f"{prefix}{_processor(layer)}" for prefix in ("", "unet.")),
-            *(f"{prefix}{_flat(layer)}" for prefix in ("lora_unet_", "lycoris_", "lycoris_unet_")),
+            *(f"{prefix}{path}" for prefix in _UNET_PATHS),
+            *(f"{prefix}{_processor(path)}" for prefix in ("", "unet.")),
+            *(f"{prefix}{_flat(path)}" for prefix in ("lora_unet_", "lycoris_", "lycoris_unet_")),
             *(f"{prefix}{_flat(place)}" for prefix in ("lora_unet_", "lycoris_")),
             f"diffusion_model.{place}",
             f"model.diffusion_model.{place}",

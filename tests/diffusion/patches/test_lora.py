@@ -133,6 +133,19 @@ def test_a_lora_of_sdxl_changes_the_text_encoder_that_it_names(
     assert torch.equal(after[changed], (before[changed] + 0.125).half().float())
 
 
+@pytest.mark.parametrize("name", ["lora_unet_add_embedding_linear_1", "unet.add_embedding.linear_1",
+                                  "lora_unet_label_emb_0_0"])  # fmt: skip
+def test_a_lora_of_sdxl_changes_how_sizes_are_read(residency: Residency, models: Path, name: str):
+    save_file(xl.tensors(), models / "checkpoints" / "xl.safetensors")
+    content = {f"{name}.lora_up.weight": torch.ones(256, 1), f"{name}.lora_down.weight": torch.ones(1, xl.UNET.vector)}
+    file = residency.library.resolve("loras", lora_files.write(models, "sizes.safetensors", content))
+    ref = ModelRef(residency.library.resolve("checkpoints", "xl.safetensors"), patches=(LoraPatch(file, 0.5),))
+    after = dict(residency.unet(ref).module.named_parameters())
+    before = dict(residency.unet(replace(ref, patches=())).module.named_parameters())
+    (changed,) = [each for each in before if not torch.equal(before[each], after[each])]
+    assert changed.endswith("embedding.linear_1.weight")
+
+
 @pytest.mark.parametrize("prefix", ["lora_te_", "lora_te1_"])
 def test_a_lora_of_stable_diffusion_2_changes_its_text_encoder(residency: Residency, models: Path, prefix: str):
     path = models / "checkpoints" / "sd2.safetensors"
