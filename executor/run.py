@@ -34,6 +34,7 @@ from executor.keys import Key, Unkeyable, node_keys
 from executor.plan import Plan, Step, make_plan
 from executor.prepare import prepare_or_refuse
 from executor.problems import InvalidWorkflow, NearestNames
+from executor.series import Series, calls, gathered
 from nodes.sdk.context import OutputFile
 from nodes.sdk.declare import NodeDefinition
 from nodes.sdk.errors import Cancelled
@@ -210,15 +211,27 @@ class _Run:
         for name, link in node.links.items():
             inputs[name] = self._linked(node, name, self._values[keys[link.node]][link.output])
         began = time.perf_counter()
+        results: list[tuple[Any, ...]] = []
+        made: list[OutputFile] = []
+        for each in calls(inputs, spec):
+            result, files = self._call_once(function, each, node, scope)
+            results.append(_outputs(result, node))
+            made += files
+        return Entry(gathered(results, spec), tuple(made), time.perf_counter() - began)
+
+    def _call_once(
+        self, function: Callable[..., Any], inputs: dict[str, Any], node: BoundNode, scope: JobScope
+    ) -> tuple[Any, tuple[OutputFile, ...]]:
+        if self._cancelled():
+            raise Cancelled
         try:
-            result, files = _invoke(function, inputs, spec.context, scope, node.id)
+            return _invoke(function, inputs, node.spec.context, scope, node.id)
         except Cancelled:
             raise
         except (Exception, SystemExit) as error:
             if not _is_out_of_memory(error):
                 raise NodeFailure(describe(error, node)) from error
-            result, files = self._call_again(function, inputs, node, scope)
-        return Entry(_outputs(result, node), files, time.perf_counter() - began)
+            return self._call_again(function, inputs, node, scope)
 
     def _call_again(
         self, function: Callable[..., Any], inputs: dict[str, Any], node: BoundNode, scope: JobScope
@@ -248,6 +261,8 @@ class _Run:
         reader = self._readers[where]
         if reader is None:
             return value
+        if type(value) is Series:
+            return Series(tuple(self._linked(node, name, each) for each in value.items))
         read = reader(value)
         if type(read) is Bad:
             message = f"The value linked to {name!r} of node {node.id!r} can't be used: it {read.message}."

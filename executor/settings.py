@@ -29,7 +29,7 @@ UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 RESOURCES = "diffusion.worker_resources:create"
 LIBRARY = "diffusion.library:ModelLibrary"
 WARM_UP = ("torch",)
-VALUE_MODULES = ("diffusion.values", "diffusion.model_options")
+VALUE_MODULES = ("diffusion.values", "diffusion.model_options", "executor.series")
 
 
 def default_data_dir() -> Path:

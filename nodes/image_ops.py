@@ -56,6 +56,18 @@ def ImageBatch(
     return join(image1, image2)
 
 
+@node(title="Rebatch pictures", category="image/batch")
+def RebatchImages(
+    images: Annotated[list[Image], Help("One batch, or several in a row.")],
+    batch_size: Annotated[int, Range(1, 4096), Help("How many pictures each new batch has.")] = 1,
+) -> list[Image]:
+    """Divides batches into others of a given size. What follows runs once for each. Pictures of different sizes go
+    into different batches."""
+    from diffusion.ops.pictures import rebatch
+
+    return rebatch(images, batch_size)
+
+
 @node(title="Picture from batch", category="image/batch")
 def ImageFromBatch(
     image: Image,

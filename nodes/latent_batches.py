@@ -44,6 +44,18 @@ def LatentBatch(
     return join(samples1, samples2)
 
 
+@node(title="Rebatch latents", category="latent/batch")
+def RebatchLatents(
+    latents: Annotated[list[Latent], Help("One batch, or several in a row.")],
+    batch_size: Annotated[int, Range(1, 4096), Help("How many items each new batch has.")] = 1,
+) -> list[Latent]:
+    """Divides batches into others of a given size. What follows runs once for each, which takes less memory than a
+    large batch at once. Every item keeps its noise."""
+    from diffusion.ops.latent_batches import rebatch
+
+    return rebatch(latents, batch_size)
+
+
 @node(title="Batch noise", category="latent/batch")
 def LatentBatchSeedBehavior(
     samples: Latent,

@@ -6,14 +6,17 @@ numbers are kept, so that an item sampled by itself gives the same picture as in
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from diffusion.errors import BadLatent
+from diffusion.latents import CELL
 from diffusion.ops.batches import item_range, repeat_to
 from diffusion.ops.latents import check_alike, fit
+from diffusion.sampling.mask import fit_mask
 from diffusion.values import Latent
 
 
@@ -47,6 +50,37 @@ def join(first: Latent, second: Latent) -> Latent:
     check_alike(first, second, input="samples2")
     samples = torch.cat((first.samples, fit(second.samples, first.samples, "bilinear")))
     return replace(first, samples=samples, batch_index=_noise_numbers(first) + _noise_numbers(second))
+
+
+def rebatch(latents: Sequence[Latent], size: int) -> list[Latent]:
+    """The items of several batches, in order, in batches of `size`; one that is left over is smaller. A batch ends
+    where the size of the pictures changes. Items without a noise number go on counting from the items before them."""
+    found: list[Latent] = []
+    run: list[Latent] = []
+    before = 0
+    for latent in latents:
+        samples, mask, count = latent.samples, latent.noise_mask, latent.samples.shape[0]
+        if run and run[-1].samples.shape[1:] != samples.shape[1:]:
+            found += _in_batches(run, size)
+            run = []
+        numbers = _noise_numbers(latent) if latent.batch_index else tuple(range(before, before + count))
+        whole = torch.Size((count, 1, samples.shape[2] * CELL, samples.shape[3] * CELL))
+        masks = torch.ones(whole) if mask is None else fit_mask(mask, whole)
+        for item in range(count):
+            run.append(Latent(samples[item : item + 1], masks[item], (numbers[item],)))
+        before += count
+    return found + _in_batches(run, size)
+
+
+def _in_batches(items: Sequence[Latent], size: int) -> list[Latent]:
+    found: list[Latent] = []
+    for first in range(0, len(items), size):
+        part = items[first : first + size]
+        mask = torch.cat([each.noise_mask for each in part if each.noise_mask is not None])
+        numbers = tuple(number for each in part for number in each.batch_index or ())
+        kept = None if bool((mask == 1).all()) else mask
+        found.append(Latent(torch.cat([each.samples for each in part]), kept, numbers))
+    return found
 
 
 def same_noise(latent: Latent) -> Latent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -43,6 +44,19 @@ def join(first: Tensor, second: Tensor) -> Tensor:
     channels = max(first.shape[-1], second.shape[-1])
     first, second = _with_channels(first, channels), _with_channels(second, channels)
     return torch.cat((first, _fit(second, first, "bilinear")))
+
+
+def rebatch(images: Sequence[Tensor], size: int) -> list[Tensor]:
+    """The pictures of several batches, in order, in batches of `size`; one that is left over is smaller. A batch ends
+    where the size of the pictures changes."""
+    found: list[Tensor] = []
+    run: list[Tensor] = []
+    for images_of_one in images:
+        if run and run[-1].shape[1:] != images_of_one.shape[1:]:
+            found += torch.cat(run).split(size)
+            run = []
+        run.append(images_of_one)
+    return found + list(torch.cat(run).split(size) if run else ())
 
 
 def from_batch(image: Tensor, first: int, length: int) -> Tensor:

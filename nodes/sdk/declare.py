@@ -149,6 +149,7 @@ def _input(where: str, parameter: inspect.Parameter, hint: object) -> InputSpec:
     if optional and not (has_default and default is None):
         raise DeclarationError(f"{where}: an optional input needs the default None")
 
+    hint, many = _strip_list(hint)
     found: dict[type, Field] = {type(each): each for each in fields}
     choices: tuple[str, ...] | None = None
     if typing.get_origin(hint) is typing.Literal:
@@ -200,6 +201,8 @@ def _input(where: str, parameter: inspect.Parameter, hint: object) -> InputSpec:
             raise DeclarationError(f"{where}: the default {default!r} is not among the choices")
     if isinstance(limits, Range) and default is not None and not limits.min <= default <= limits.max:
         raise DeclarationError(f"{where}: the default {default} is outside {limits.min} to {limits.max}")
+    if many and widget is not None:
+        raise DeclarationError(f"{where}: a list can only come by a link, so its items can't be {type_id}")
     if widget is None and default is not None:
         raise DeclarationError(f"{where}: an input that only a link fills has no default but None")
 
@@ -222,6 +225,7 @@ def _input(where: str, parameter: inspect.Parameter, hint: object) -> InputSpec:
         mentions=mentions.kind if isinstance(mentions, Mentions) else None,
         advanced=Advanced in found,
         endings=endings,
+        many=many,
     )
 
 
@@ -233,6 +237,11 @@ def _strip_annotated(where: str, hint: object) -> tuple[object, tuple[Field, ...
         if not isinstance(each, Field):
             raise DeclarationError(f"{where}: {each!r} is no input annotation; write it as an instance, `Help('…')`")
     return inner, tuple(fields)
+
+
+def _strip_list(hint: object) -> tuple[object, bool]:
+    """`list[X]` as X: an input that takes a whole series of values, or an output that gives one."""
+    return (typing.get_args(hint)[0], True) if typing.get_origin(hint) is list else (hint, False)
 
 
 def _strip_optional(where: str, hint: object) -> tuple[object, bool]:
@@ -258,10 +267,11 @@ def _outputs(name: str, hint: object) -> tuple[OutputSpec, ...]:
 
 def _output(where: str, field: str | None, hint: object) -> OutputSpec:
     hint, _ = _strip_annotated(where, hint)
+    hint, many = _strip_list(hint)
     type_id = socket_type(hint)
     if type_id is None:
         raise DeclarationError(
             f"{where}: it can't return {hint!r}; return a socket type, or a NamedTuple of socket types"
         )
     shown = type_id if field is None or re.sub(r"\W|_", "", field).upper() == type_id else field
-    return OutputSpec(shown, type_id)
+    return OutputSpec(shown, type_id, many)

@@ -17,7 +17,8 @@ class InputSpec:
     `widget` is None for an input that only a link can fill; every other input takes a literal or a link.
     `choices` lists what a COMBO takes; for `model_kind` inputs and image pickers it is empty here, because what is
     there depends on the folder at the moment of asking. `endings` says which files of the inputs folder an input takes
-    that takes others than pictures. `mentions` is the kind of the models that a text may name.
+    that takes others than pictures. `many` inputs take a whole series of values at once. `mentions` is the kind of the
+    models that a text may name.
     """
 
     name: str
@@ -35,6 +36,7 @@ class InputSpec:
     mentions: str | None = None
     advanced: bool = False
     endings: tuple[str, ...] | None = None
+    many: bool = False
 
     @property
     def is_file(self) -> bool:
@@ -58,6 +60,7 @@ class InputSpec:
             "mentions": self.mentions,
             "advanced": self.advanced,
             "endings": None if self.endings is None else list(self.endings),
+            "many": self.many,
             "socket": True,
         }
 
@@ -74,10 +77,11 @@ class InputSpec:
 
 @dataclass(frozen=True, slots=True)
 class OutputSpec:
-    """One output of a node."""
+    """One output of a node; `many` when it gives a series of values."""
 
     name: str
     type: str
+    many: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +128,7 @@ class NodeSpec:
             "output": self.output,
             "pure": self.pure,
             "inputs": [each.to_json() for each in self.inputs],
-            "outputs": [{"name": each.name, "type": each.type} for each in self.outputs],
+            "outputs": [{"name": each.name, "type": each.type, "many": each.many} for each in self.outputs],
             "pack": self.pack,
             "context": self.context,
         }
@@ -141,7 +145,7 @@ class NodeSpec:
             output=data["output"],
             pure=data["pure"],
             inputs=tuple(InputSpec.from_json(each) for each in data["inputs"]),
-            outputs=tuple(OutputSpec(each["name"], each["type"]) for each in data["outputs"]),
+            outputs=tuple(OutputSpec(each["name"], each["type"], each["many"]) for each in data["outputs"]),
             pack=data["pack"],
             context=data["context"],
         )

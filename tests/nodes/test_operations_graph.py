@@ -57,6 +57,7 @@ def pictures(graph: Graph, mask: list[Any]) -> None:
     both = graph.add("ImageBatch", image1=few, image2=edges)
     twice = graph.add("RepeatImageBatch", image=both, amount=2)
     third = graph.add("ImageFromBatch", image=twice, batch_index=2, length=1)
+    third = graph.add("RebatchImages", images=third, batch_size=2)
     small = graph.add("ImageScaleToTotalPixels", image=third, upscale_method="bilinear", megapixels=0.01)
     part = graph.add("ImageCrop", image=small, width=64, height=64, x=8, y=8)
     padded = graph.add("ImagePadForOutpaint", image=part, left=16, top=0, right=0, bottom=8, feathering=8)
@@ -89,6 +90,7 @@ def latents(graph: Graph, mask: list[Any]) -> None:
     value = graph.add("LatentBatch", samples1=value, samples2=small)
     value = graph.add("LatentBatchSeedBehavior", samples=value, seed_behavior="fixed")
     value = graph.add("LatentFromBatch", samples=value, batch_index=1, length=2)
+    value = graph.add("RebatchLatents", latents=graph.add("RebatchLatents", latents=value, batch_size=1), batch_size=2)
     graph.add("SaveLatent", samples=graph.add("RepeatLatentBatch", samples=value, amount=2), filename_prefix="ops")
 
 
