@@ -9,6 +9,7 @@ import { useGraph } from '../state/graph.ts';
 import { useJobs } from '../state/jobs.ts';
 import { useUi } from '../state/ui.ts';
 import { cx } from '../ui/cx.ts';
+import { FileResult } from './FileResult.tsx';
 
 interface ResultProps {
   id: string;
@@ -20,7 +21,7 @@ export function NodeResult({ id, spec, run }: ResultProps) {
   const epoch = useGraph((state) => state.epoch);
   const preview = useJobs((state) => (state.runEpoch === epoch ? state.previews[id] : undefined));
   const files = run?.outputs ?? [];
-  if (files.length > 0) return <Pictures id={id} files={files} />;
+  if (files.length > 0) return <Results id={id} files={files} />;
   if (preview)
     return (
       <div className="result">
@@ -38,6 +39,23 @@ export function NodeResult({ id, spec, run }: ResultProps) {
       <ImageIcon size={20} aria-hidden="true" />
       <span>{t('node.noResult')}</span>
     </div>
+  );
+}
+
+/** Pictures in one frame, and below it what is no picture. */
+function Results({ id, files }: { id: string; files: readonly OutputFile[] }) {
+  const pictures = files.filter((file) => file.media.startsWith('image/'));
+  return (
+    <>
+      {pictures.length > 0 && <Pictures id={id} files={pictures} />}
+      {files
+        .filter((file) => !pictures.includes(file))
+        .map((file) => (
+          <div key={file.url} className="result nodrag" data-testid={`result-${id}`}>
+            <FileResult file={file} />
+          </div>
+        ))}
+    </>
   );
 }
 
