@@ -32,6 +32,17 @@ WIDGETS = {
     "VAEEncode": [],
     "SaveLatent": ["filename_prefix"],
     "LoadLatent": ["latent"],
+    "VAEDecodeTiled": ["tile_size", "overlap"],
+    "VAEEncodeTiled": ["tile_size", "overlap"],
+    "RebatchLatents": ["batch_size"],
+    "RebatchImages": ["batch_size"],
+    "CheckpointSave": ["filename_prefix"],
+    "ModelSave": ["filename_prefix"],
+    "CLIPSave": ["filename_prefix"],
+    "VAESave": ["filename_prefix"],
+    "DiffControlNetLoader": ["control_net_name"],
+    "SetUnionControlNetType": ["type"],
+    "PreviewAny": [],
 }
 SOCKETS = {
     "KSampler": {"model": "MODEL", "positive": "CONDITIONING", "negative": "CONDITIONING", "latent_image": "LATENT"},
@@ -42,6 +53,11 @@ SOCKETS = {
     "PreviewImage": {"images": "IMAGE"},
     "ImageScale": {"image": "IMAGE"},
     "LatentUpscale": {"samples": "LATENT"},
+    "RebatchLatents": {"latents": "LATENT"},
+    "CheckpointSave": {"model": "MODEL", "clip": "CLIP", "vae": "VAE"},
+    "DiffControlNetLoader": {"model": "MODEL"},
+    "SetUnionControlNetType": {"control_net": "CONTROL_NET"},
+    "PreviewAny": {"source": "*"},
 }
 OUTPUTS = {
     "CheckpointLoaderSimple": ["MODEL", "CLIP", "VAE"],
