@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from diffusion.memory import Meter
+from diffusion.narrow import make_narrow, takes_narrow
 from diffusion.packing import can_pack, make_packable, packable, packed, plain
 
 Read = Callable[[], Tensor]
@@ -29,12 +30,14 @@ _PARTS = 24
 @dataclass(frozen=True, slots=True, eq=False)
 class Place:
     """Where weights go, in what type, and what is counted: `meter` counts what is held on the device, `parking` counts
-    and limits what waits in pinned memory, None where nothing should."""
+    and limits what waits in pinned memory, None where nothing should. `narrow` is a type that loses nothing and takes
+    less memory, for layers that take it (`diffusion.narrow`)."""
 
     device: torch.device
     dtype: torch.dtype
     meter: Meter = field(default_factory=lambda: Meter(2**62))
     parking: Meter | None = None
+    narrow: torch.dtype | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -87,8 +90,10 @@ class HeldWeights:
         self._packs = can_pack(self.device, self.dtype)
         if self._packs:
             make_packable(module)
+        if place.narrow is not None:
+            make_narrow(module, self.dtype)
         self._sizes = {
-            name: each.numel() * self.dtype.itemsize
+            name: each.numel() * (self._narrow(name) or self.dtype).itemsize
             for name, each in module.named_parameters()
             if base is not None or name in reads
         }
@@ -194,7 +199,7 @@ class HeldWeights:
     def weight(self, name: str) -> Tensor:
         """One weight in its usual order and computing type, wherever it lies now."""
         there = self.module.get_parameter(name)
-        return plain(there.detach()) if not there.is_meta else self._made(name)
+        return plain(there.detach()).to(self.dtype) if not there.is_meta else self._made(name)
 
     def _keep(self, block: _Block) -> None:
         for hook in block.hooks:
@@ -296,10 +301,16 @@ class HeldWeights:
     def _kept(self, name: str) -> Tensor:
         """A weight for a block that is held, on the device and in the order in which its layer reads it best."""
         path, _, leaf = name.rpartition(".")
-        layer = self.module.get_submodule(path)
+        layer, narrow = self.module.get_submodule(path), self._narrow(name)
+        if narrow is not None:
+            return self._stored(name).to(narrow, copy=True)
         if self._packs and packable(layer, leaf):
             return packed(layer, self._converted(self._stored(name)))
         return self._placed(self._made(name))
+
+    def _narrow(self, name: str) -> torch.dtype | None:
+        path, _, leaf = name.rpartition(".")
+        return self._place.narrow if takes_narrow(self.module.get_submodule(path), leaf) else None
 
     def _converted(self, stored: Tensor) -> Tensor:
         """A weight in the computing type until the next is converted: memory that was used before is faster to write

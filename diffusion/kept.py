@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from diffusion.held import HeldWeights, held_by
-from diffusion.memory import Meter, OutOfMemory, collect, is_out_of_memory
+from diffusion.memory import Meter, OutOfMemory, collect, is_out_of_memory, trim
 
 
 class Component(Protocol):
@@ -97,6 +97,7 @@ class KeptModels:
     def _bring_in(self, held: HeldWeights, key: object) -> None:
         """Bring in the weights of a model, as many as the budget and the device have room for."""
         self._make_room(held.missing, key)
+        trim()
         passing = max((slot.held.passing for slot in self._others(key) if slot.held is not None), default=0)
         room = self.meter.room - passing
         while True:

@@ -19,7 +19,15 @@ from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
 from torch import nn
 
 from diffusion.architecture import Architecture, ClipConfig, ScheduleConfig, TinyVaeConfig, VaeConfig
-from diffusion.build import build_clip, build_tiny_vae, build_unet, build_vae, clip_skeleton, unet_skeleton
+from diffusion.build import (
+    TEXT_WEIGHTS,
+    build_clip,
+    build_tiny_vae,
+    build_unet,
+    build_vae,
+    clip_skeleton,
+    unet_skeleton,
+)
 from diffusion.checkpoint_file import CheckpointFile, open_checkpoint
 from diffusion.control.adapter import AdapterConfig, LoadedAdapter
 from diffusion.control.architecture import ControlConfig, read_control
@@ -135,7 +143,10 @@ class Residency:
             with ExitStack() as stack:
                 files = [stack.enter_context(_open(file)) for file in ref.files]
                 sources = files if len(files) == len(configs) else files * len(configs)
-                module = build_clip(configs, sources, self._place(self.placement.clip))
+                place = self._place(self.placement.clip)
+                if self.device.type == "cpu":
+                    place = replace(place, narrow=TEXT_WEIGHTS)
+                module = build_clip(configs, sources, place)
                 return LoadedClip(module, configs, self._tokenizer, self.device, self.library)
 
         loaded = self._models.get(replace(ref, stop_at_layer=None), make, LoadedClip, "clip", hold)

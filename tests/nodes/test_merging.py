@@ -39,7 +39,7 @@ def loaded(job: FakeContext, name: str) -> tuple[ModelRef, ClipRef]:
 
 def weights(job: FakeContext, ref: ModelRef | ClipRef) -> dict[str, Tensor]:
     held = job.residency.unet(ref) if isinstance(ref, ModelRef) else job.residency.clip(ref)
-    return dict(held.module.named_parameters())
+    return {name: value.float() for name, value in held.module.named_parameters()}
 
 
 def test_a_ratio_mixes_every_weight(job: FakeContext):
