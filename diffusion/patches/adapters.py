@@ -2,7 +2,7 @@
 
 LoRA (Hu et al. 2021), LoHa and LoKr (Yeh et al. 2023, "Navigating Text-To-Image Customization"), each also in the
 Tucker form for convolutions, and DoRA (Liu et al. 2024), which sets the length of each row or column of the changed
-weight. Everything is float32.
+weight. Everything is float32. Adapters that depend on the weight itself are in `relative`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+
+from diffusion.patches.relative import RelativeDelta
 
 
 class Delta(Protocol):
@@ -163,7 +165,7 @@ class Adapter:
     """What a file says about one weight. `magnitude` is DoRA's: the length of each output row [out, …], or of each
     input column [1, in, …]."""
 
-    delta: Delta
+    delta: Delta | RelativeDelta
     alpha: float | None = None
     magnitude: Tensor | None = None
 
@@ -175,12 +177,17 @@ class Adapter:
 
     def fits(self, shape: torch.Size) -> bool:
         """Whether this can change a weight of that shape."""
+        if isinstance(self.delta, RelativeDelta):
+            return self.delta.fits(shape)
         inputs = (shape[1], shape[1:].numel()) if len(shape) > 1 else (1,)
         return self.delta.fan_out == shape[0] and self.delta.fan_in in inputs and self.delta.count == shape.numel()
 
     def apply(self, weight: Tensor, strength: float) -> Tensor:
         """The changed weight, float32, from a float32 weight on the same device."""
-        change = self.delta.change().reshape(weight.shape)
+        if isinstance(self.delta, RelativeDelta):
+            change = self.delta.change_of(weight, strength)
+        else:
+            change = self.delta.change().reshape(weight.shape)
         if self.magnitude is None:
             return torch.add(weight, change, alpha=self.scale * strength)
         whole = _with_lengths(torch.add(weight, change, alpha=self.scale), weight, self.magnitude)

@@ -17,6 +17,7 @@ from torch import Tensor
 from diffusion.checkpoint_file import CheckpointFile, open_checkpoint
 from diffusion.errors import CorruptFile, UnsupportedArchitecture
 from diffusion.patches.adapters import Adapter, Delta, FullDelta, LohaDelta, LoraDelta, lokr
+from diffusion.patches.relative import RelativeDelta, relative
 from diffusion.values import FileRef
 
 _ENDINGS: Mapping[str, str] = {
@@ -43,6 +44,9 @@ _ENDINGS: Mapping[str, str] = {
     ".w_norm": "diff",
     ".b_norm": "diff_b",
     **{f".hada_{part}": f"hada.{part}" for part in ("w1_a", "w1_b", "w2_a", "w2_b", "t1", "t2")},
+    ".oft_blocks": "oft_blocks",
+    ".rescale": "rescale",
+    **{f".{part}.weight": f"glora.{part}" for part in ("a1", "a2", "b1", "b2")},
     **{f".lokr_{part}": f"lokr.{part}" for part in ("w1", "w1_a", "w1_b", "w2", "w2_a", "w2_b", "t2")},
 }
 _NOT_HELD = (".bias_indices", ".bias_values", ".bias_size", ".reshape_weight", ".scalar")
@@ -66,7 +70,7 @@ class LoraFile:
 
 
 def read_lora(file: FileRef, device: torch.device) -> LoraFile:
-    """Read a LoRA, LoHa, LoKr or DoRA file, in float32, to a device.
+    """Read a LoRA, LoHa, LoKr, DoRA, OFT, BOFT or GLoRA file, in float32, to a device.
 
     Raises UnsupportedArchitecture when it holds no adapter that is known here, and CorruptFile when a part is missing.
     """
@@ -101,13 +105,13 @@ def _collect(
         shown = ", ".join(sorted(opened.names())[:3])
         raise UnsupportedArchitecture(
             f"{file.name} is no LoRA that is known here: it holds {len(opened.tensors)} tensors, such as {shown}.",
-            hint="Choose a LoRA, LoHa, LoKr or DoRA file from models/loras.",
+            hint="Choose a LoRA, LoHa, LoKr, DoRA, OFT, BOFT or GLoRA file from models/loras.",
         )
     size = sum(tensor.nbytes for parts in groups.values() for tensor in parts.values())
     return LoraFile(file, weights, biases, tuple(unread), size)
 
 
-def _delta(parts: Mapping[str, Tensor]) -> Delta | None:
+def _delta(parts: Mapping[str, Tensor]) -> Delta | RelativeDelta | None:
     if "up" in parts or "down" in parts:
         return LoraDelta(parts["up"], parts["down"], parts.get("mid"))
     loha = {name.removeprefix("hada."): value for name, value in parts.items() if name.startswith("hada.")}
@@ -116,6 +120,8 @@ def _delta(parts: Mapping[str, Tensor]) -> Delta | None:
     kron = {name.removeprefix("lokr."): value for name, value in parts.items() if name.startswith("lokr.")}
     if kron:
         return lokr(kron)
+    if (found := relative(parts)) is not None:
+        return found
     return FullDelta(parts["diff"]) if "diff" in parts else None
 
 
@@ -145,11 +151,12 @@ def family_of(weights: Mapping[str, Adapter]) -> str:
     for family, matches in _FAMILIES:
         if any(matches(name) for name in weights):
             return family
-    for name, adapter in weights.items():
+    known = {name: each.delta for name, each in weights.items() if not isinstance(each.delta, RelativeDelta)}
+    for name, delta in known.items():
         if name.endswith(("attn2_to_k", "attn2.to_k", "attn2.processor.to_k")):
-            width = adapter.delta.fan_in
+            width = delta.fan_in
             return _BY_CONTEXT.get(width, f"a model that reads text embeddings of width {width}")
-    for name, adapter in weights.items():
+    for name, delta in known.items():
         if name.endswith(("self_attn_k_proj", "self_attn.k_proj")):
-            return f"a model whose text encoder is {adapter.delta.fan_in} wide"
+            return f"a model whose text encoder is {delta.fan_in} wide"
     return "an unknown family of models"

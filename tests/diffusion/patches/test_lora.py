@@ -200,7 +200,7 @@ def test_keys_that_no_model_has_are_noted(residency: Residency, models: Path, ca
     content = lora_files.tensors("kohya", text=False)
     content["lora_unet_nowhere.lora_up.weight"] = torch.zeros(2, 2)
     content["lora_unet_nowhere.lora_down.weight"] = torch.zeros(2, 2)
-    content["lora_unet_nowhere.oft_blocks"] = torch.zeros(2, 2)
+    content["lora_unet_nowhere.ia3_weight"] = torch.zeros(2, 2)
     lora_files.write(models, "more.safetensors", content)
     with caplog.at_level(logging.WARNING, "latentgraph.lora"):
         residency.check_lora(lora(residency, "more.safetensors"), ModelRef(checkpoint(residency)), None)
