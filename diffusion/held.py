@@ -31,13 +31,14 @@ _PARTS = 24
 class Place:
     """Where weights go, in what type, and what is counted: `meter` counts what is held on the device, `parking` counts
     and limits what waits in pinned memory, None where nothing should. `narrow` is a type that loses nothing and takes
-    less memory, for layers that take it (`diffusion.narrow`)."""
+    less memory, for layers that take it (`diffusion.narrow`); `packs` allows packed weights (`diffusion.packing`)."""
 
     device: torch.device
     dtype: torch.dtype
     meter: Meter = field(default_factory=lambda: Meter(2**62))
     parking: Meter | None = None
     narrow: torch.dtype | None = None
+    packs: bool = True
 
 
 @dataclass(slots=True, eq=False)
@@ -87,7 +88,7 @@ class HeldWeights:
         self._parked: dict[str, Tensor] = {}
         self._counted: dict[str, int] = {}
         self._scratch: Tensor | None = None
-        self._packs = can_pack(self.device, self.dtype)
+        self._packs = place.packs and can_pack(self.device, self.dtype)
         if self._packs:
             make_packable(module)
         if place.narrow is not None:
@@ -261,7 +262,7 @@ class HeldWeights:
             self._send_ahead(block)
 
     def _send_ahead(self, block: _Block) -> None:
-        """Start the transfer of the block that ran after this one the last time."""
+        """Start the transfer of the block that runs after this one."""
         assert self._side is not None
         place = self._blocks.index(block)
         following = next((each for each in self._blocks[place + 1 :] if not each.held), None)
