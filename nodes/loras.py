@@ -11,7 +11,7 @@ from nodes.sdk import Context, Help, Label, ModelFile, NodeError, Range, node
 
 R = TypeVar("R", ModelRef, ClipRef)
 
-_FILE = Help("A file from models/loras: a LoRA, LoHa, LoKr or DoRA of the model's family.")
+_FILE = Help("A file from models/loras: a LoRA, LoHa, LoKr, DoRA, OFT, BOFT or GLoRA of the model's family.")
 _STRENGTH = "1 is as trained, 0 leaves it out, a negative number does the opposite."
 
 
