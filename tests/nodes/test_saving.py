@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from diffusion.errors import DiffusionError
+from diffusion.held import held_by
 from diffusion.keys import vae_names
 from diffusion.values import ClipRef, Latent, ModelRef, VaeRef
 from nodes.latent import VAEDecode
@@ -59,7 +60,8 @@ def parameters(job: FakeContext, ref: ModelRef | ClipRef | VaeRef) -> dict[str, 
         module = job.residency.unet(ref).module
     else:
         module = (job.residency.clip(ref) if isinstance(ref, ClipRef) else job.residency.vae(ref)).module
-    return {name: value.detach() for name, value in module.named_parameters()}
+    held = held_by(module)  # brings in what is not in memory
+    return {name: held.weight(name) for name, _ in module.named_parameters()}
 
 
 def assert_same(job: FakeContext, first: ModelRef | ClipRef | VaeRef, second: ModelRef | ClipRef | VaeRef) -> None:
