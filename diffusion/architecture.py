@@ -46,11 +46,6 @@ class UnetConfig:
     layout: Layout = "original"
 
     @property
-    def attention(self) -> tuple[bool, ...]:
-        """Whether each level, from the finest on, has transformer blocks."""
-        return tuple(any(depths) for depths in self.down_depths)
-
-    @property
     def extra_channels(self) -> int:
         """The input channels beside the latent's own: a picture to edit, and for inpainting its mask."""
         return self.in_channels - self.out_channels

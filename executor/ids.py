@@ -6,7 +6,6 @@ import secrets
 import time
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-TIME_LENGTH = 10
 RANDOM_BITS = 80
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated
 
+from diffusion.architecture import ClipConfig, UnetConfig
 from diffusion.values import ClipRef, MergePatch, ModelRef, Share
 from nodes.sdk import Context, Help, NodeError, Range, node
 
@@ -101,12 +102,12 @@ def _clips(context: Context, clip1: ClipRef, clip2: ClipRef, *shares: Share) -> 
     return replace(clip1, patches=(*clip1.patches, MergePatch(clip2, shares)))
 
 
-def _same(first: object, second: object) -> bool:
+def _same(first: UnetConfig | ClipConfig, second: UnetConfig | ClipConfig) -> bool:
     """Whether two architectures have the same weights, wherever their files keep them."""
     from dataclasses import asdict
 
     where = {"root": None, "layout": None}
-    return {**asdict(first), **where} == {**asdict(second), **where}  # type: ignore[call-overload]
+    return {**asdict(first), **where} == {**asdict(second), **where}
 
 
 def _unlike(name1: str, family1: str, name2: str, family2: str, input: str) -> NodeError:

@@ -81,7 +81,6 @@ _OPERATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "or": _logical(torch.logical_or),
     "xor": _logical(torch.logical_xor),
 }
-OPERATIONS = tuple(_OPERATIONS)
 
 
 def composite(destination: Tensor, source: Tensor, x: int, y: int, operation: str) -> Tensor:

@@ -26,7 +26,7 @@ def test_the_public_sd15_file_is_recognised():
     assert isinstance(found.vae, VaeConfig)
     (clip,) = found.clip
     assert found.unet.channels == (320, 640, 1280, 1280)
-    assert found.unet.attention == (True, True, True, False)
+    assert found.unet.down_depths == ((1, 1), (1, 1), (1, 1), (0, 0))
     assert found.unet.heads == (8, 8, 8, 8)
     assert (found.unet.layers_per_level, found.unet.context_dim, found.unet.middle_depth) == (2, 768, 1)
     assert found.vae.channels == (128, 256, 512, 512)
