@@ -8,7 +8,7 @@ weights, with the same numbers. Weights that leave a GPU wait in pinned memory, 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakSet
@@ -16,6 +16,7 @@ from weakref import WeakSet
 import torch
 from torch import Tensor, nn
 
+from diffusion.blocks import divide
 from diffusion.memory import Meter
 from diffusion.narrow import make_narrow, takes_narrow
 from diffusion.packing import can_pack, make_packable, packable, packed, plain
@@ -23,15 +24,14 @@ from diffusion.packing import can_pack, make_packable, packable, packed, plain
 Read = Callable[[], Tensor]
 """Makes a weight from where it is stored: any type, on the CPU or the device, in its usual order."""
 
-_PARTS = 24
-"""A block holds at most about this part of the weights; small blocks need little memory to pass through."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Place:
     """Where weights go, in what type, and what is counted: `meter` counts what is held on the device, `parking` counts
     and limits what waits in pinned memory, None where nothing should. `narrow` is a type that loses nothing and takes
-    less memory, for layers that take it (`diffusion.narrow`); `packs` allows packed weights (`diffusion.packing`)."""
+    less memory, for layers that take it (`diffusion.narrow`); `packs` allows packed weights (`diffusion.packing`).
+    With `on_use`, a block is brought in when it first runs, and not before.
+    """
 
     device: torch.device
     dtype: torch.dtype
@@ -39,6 +39,7 @@ class Place:
     parking: Meter | None = None
     narrow: torch.dtype | None = None
     packs: bool = True
+    on_use: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -98,10 +99,8 @@ class HeldWeights:
             for name, each in module.named_parameters()
             if base is not None or name in reads
         }
-        most = max(1, sum(self._sizes.values()) // _PARTS)
         self._blocks = [
-            _Block(each, names, sum(self._sizes[name] for name in names))
-            for each, names in _divide(module, most, self._sizes)
+            _Block(each, names, sum(self._sizes[name] for name in names)) for each, names in divide(module, self._sizes)
         ]
         self._block_of = {name: block for block in self._blocks for name in block.names}
         self._side = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
@@ -145,6 +144,8 @@ class HeldWeights:
     def hold(self, room: int) -> None:
         """Bring in all weights, or, where they take more than `room` bytes, as many blocks as leave room for the
         others to pass through."""
+        if self._place.on_use:
+            return
         try:
             while not self.whole:
                 spare = room - (0 if self.missing <= room else self.passing)
@@ -202,11 +203,14 @@ class HeldWeights:
         there = self.module.get_parameter(name)
         return plain(there.detach()).to(self.dtype) if not there.is_meta else self._made(name)
 
-    def _keep(self, block: _Block) -> None:
+    def _stay(self, block: _Block) -> None:
         for hook in block.hooks:
             hook.remove()
         block.hooks.clear()
         block.held = True
+
+    def _keep(self, block: _Block) -> None:
+        self._stay(block)
         try:
             for name in block.names:
                 shared = self._shared(name)
@@ -236,6 +240,9 @@ class HeldWeights:
 
         def leave(module: nn.Module, args: Any, output: Any) -> None:
             del module, args, output
+            if self._place.on_use and self._meter.room >= self.passing:
+                self._stay(block)
+                return
             for name in block.names:
                 self._unset(name)
 
@@ -379,22 +386,3 @@ def _pinned(value: Tensor) -> Tensor:
     """A copy in the machine's memory, pinned where there is a GPU to send it to."""
     copy = torch.empty(value.shape, dtype=value.dtype, pin_memory=torch.cuda.is_available())
     return copy.copy_(value)
-
-
-def _divide(module: nn.Module, most: int, sizes: Mapping[str, int]) -> Iterator[tuple[nn.Module, tuple[str, ...]]]:
-    """The blocks of a module and the names of their weights: modules of at most `most` bytes where they divide so far,
-    each called as a whole."""
-
-    def walk(each: nn.Module, prefix: str) -> Iterator[tuple[nn.Module, tuple[str, ...]]]:
-        names = tuple(prefix + name for name, _ in each.named_parameters() if prefix + name in sizes)
-        if not names:
-            return
-        direct = any(True for _ in each.parameters(recurse=False))
-        called = not isinstance(each, (nn.ModuleList, nn.ModuleDict)) and each is not module
-        if direct or (called and sum(sizes[name] for name in names) <= most):
-            yield each, names
-        else:
-            for name, child in each.named_children():
-                yield from walk(child, f"{prefix}{name}.")
-
-    yield from walk(module, "")

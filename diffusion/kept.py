@@ -50,6 +50,7 @@ class _Slot:
     counter: str
     size: int = 0
     """Bytes of a component that is not divided into blocks."""
+    counted: bool = False
 
 
 class KeptModels:
@@ -85,13 +86,14 @@ class KeptModels:
         if hold and slot.held is not None and not slot.held.whole:
             before = slot.held.bytes
             self._bring_in(slot.held, key)
-            if slot.held.bytes > before or not before:
+            if slot.held.bytes > before or not slot.counted:
                 self._count(slot)
         component = slot.component
         assert isinstance(component, kind)
         return component
 
     def _count(self, slot: _Slot) -> None:
+        slot.counted = True
         setattr(self.loads, slot.counter, getattr(self.loads, slot.counter) + 1)
 
     def _bring_in(self, held: HeldWeights, key: object) -> None:

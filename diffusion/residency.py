@@ -181,8 +181,8 @@ class Residency:
                 found = detect_file(file, ref.config)
                 if found.vae is None:
                     raise _lacks(ref.file, "VAE", found)
-                # Its convolutions are wide, and their weights few: packing them gains nothing.
-                place = replace(self._place(self.placement.vae), packs=False)
+                # Packing gains nothing for its few, wide convolutions, and few workflows use both of its halves.
+                place = replace(self._place(self.placement.vae), packs=False, on_use=True)
                 if isinstance(found.vae, TinyVaeConfig):
                     return self._tiny_vae(found.vae, file, ref, place)
                 return self._vae(build_vae(found.vae, file, place), found.vae)

@@ -12,7 +12,7 @@ from diffusion.library import ModelLibrary
 from diffusion.memory import Meter, OutOfMemory
 from diffusion.packing import can_pack, plain
 from diffusion.residency import Residency
-from diffusion.values import LoraPatch, ModelRef
+from diffusion.values import LoraPatch, ModelRef, VaeRef
 from tests.diffusion import tiny
 from tests.diffusion.patches import lora_files
 
@@ -109,6 +109,21 @@ def test_all_is_counted_and_given_back(models: Path):
     assert residency.resident_bytes == 0
     predicted(residency, reference(residency))
     assert residency.loads.unet == 2
+
+
+@torch.no_grad()
+def test_the_half_of_a_vae_that_is_not_used_is_not_read(models: Path):
+    residency = Residency(ModelLibrary(models), "cpu", "fp32")
+    ref = VaeRef(residency.library.resolve("checkpoints", "a.safetensors"))
+    vae = residency.vae(ref)
+    assert residency.resident_bytes == 0
+    first = vae.decode_latent(torch.ones(1, 4, 4, 4))
+    held = residency.resident_bytes
+    assert 0 < held < vae.bytes
+    assert torch.equal(residency.vae(ref).decode_latent(torch.ones(1, 4, 4, 4)), first)
+    assert (residency.resident_bytes, residency.loads.vae) == (held, 1)
+    vae.encode_pixels(torch.ones(1, 3, 32, 32))
+    assert residency.resident_bytes == vae.bytes
 
 
 def test_a_file_that_changes_while_its_weights_pass_through_is_an_error(models: Path, tmp_path: Path):
