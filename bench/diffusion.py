@@ -171,16 +171,20 @@ def ours(options: Options, precision: str = "auto", device: str = "cpu") -> Ours
 
 def diffusers_pipeline(checkpoint: Path, dtype: Any, device: str = "cpu", *, best: bool = False) -> Any:
     """diffusers' pipeline around the weights of a checkpoint; `best` puts the channels last."""
+    import diffusers
     import torch
-    from diffusers import EulerDiscreteScheduler, StableDiffusionPipeline, StableDiffusionXLPipeline
 
+    from diffusion.architecture import VaeConfig
     from diffusion.build import reads, unet_skeleton, unet_source, vae_skeleton, vae_source
     from diffusion.checkpoint_file import open_checkpoint
     from diffusion.detect import detect_file
 
     with open_checkpoint(checkpoint) as file:
         found = detect_file(file, None)
+        assert found.unet is not None
+        assert isinstance(found.vae, VaeConfig)
         parts: list[Any] = []
+        module: Any
         for module, source in (
             (unet_skeleton(found.unet), unet_source(found.unet, file, use_ema=False)),
             (vae_skeleton(found.vae), vae_source(found.vae, file)),
@@ -189,15 +193,16 @@ def diffusers_pipeline(checkpoint: Path, dtype: Any, device: str = "cpu", *, bes
             module.load_state_dict(weights, assign=True)
             module.requires_grad_(False).eval()
             parts.append(module.to(memory_format=torch.channels_last) if best else module)
-    scheduler = EulerDiscreteScheduler(
+    library: Any = diffusers
+    scheduler = library.EulerDiscreteScheduler(
         beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1
     )
     shared: dict[str, Any] = {"vae": parts[1], "unet": parts[0], "scheduler": scheduler}
     shared |= {"text_encoder": None, "tokenizer": None}
     if found.unet.vector:
-        pipe = StableDiffusionXLPipeline(**shared, text_encoder_2=None, tokenizer_2=None, add_watermarker=False)
+        pipe = library.StableDiffusionXLPipeline(**shared, text_encoder_2=None, tokenizer_2=None, add_watermarker=False)
     else:
-        pipe = StableDiffusionPipeline(
+        pipe = library.StableDiffusionPipeline(
             **shared, safety_checker=None, feature_extractor=None, requires_safety_checker=False
         )
     pipe.set_progress_bar_config(disable=True)
