@@ -242,6 +242,7 @@ class HeldWeights:
             del module, args, output
             if self._place.on_use and self._meter.room >= self.passing:
                 self._stay(block)
+                self._close()
                 return
             for name in block.names:
                 self._unset(name)
