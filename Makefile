@@ -34,6 +34,7 @@ bench:
 	$(IN) python bench/executor.py
 	$(IN) python bench/server.py
 	$(IN) python bench/default_model.py
+	$(IN) python bench/diffusion.py
 
 # A long run against the real server: many jobs, kills and restarts, watched for leaks.
 soak:
