@@ -10,6 +10,7 @@ what else the machine does weighs on all alike. `load` and `picture` run in fres
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import platform
@@ -24,6 +25,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+
+from bench.contenders import Ours, denoise_with, diffusers_pipeline, ours  # noqa: E402
 
 PARTS = ("load", "denoise", "compiled", "decode", "picture", "gpu")
 GOALS = {"load": 2.5, "peak": 3.5, "denoise": 2.0, "decode": 2.0}
@@ -45,7 +48,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256, help="side of the pictures of denoise and decode (256)")
     parser.add_argument("--steps", type=int, default=4, help="steps that denoise takes each time (4)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each contender runs (3)")
-    parser.add_argument("--child", choices=("load", "picture"), help=argparse.SUPPRESS)
+    parser.add_argument("--child", choices=("load", "touch", "picture"), help=argparse.SUPPRESS)
     given = parser.parse_args()
     parts = given.only.split(",")
     if not set(parts) <= set(PARTS):
@@ -81,10 +84,15 @@ def _child(part: str, checkpoint: Path, size: int, steps: int) -> dict[str, floa
     resources = create(checkpoint.parent.parent)
     begun = time.perf_counter()
     model = Ours(resources.residency, checkpoint)
+    gc.freeze()  # as a worker does after its imports
     imported = time.perf_counter()
+    if part == "touch":
+        return {"touch": _touched(size)}
     if part == "load":
         model.load()
-        return {"load": time.perf_counter() - imported}
+        first = time.perf_counter() - imported
+        weights = model.residency.resident_bytes
+        return {"load": first, "again": min(_loaded_again(model) for _ in range(4)), "weights": weights}
     # Each part is loaded when it is first used, as in a workflow.
     prompts = model.encode(POSITIVE), model.encode(NEGATIVE)
     encoded = time.perf_counter()
@@ -101,6 +109,22 @@ def _child(part: str, checkpoint: Path, size: int, steps: int) -> dict[str, floa
     }
 
 
+def _loaded_again(model: Ours) -> float:
+    model.residency.free()
+    begun = time.perf_counter()
+    model.load()
+    return time.perf_counter() - begun
+
+
+def _touched(size: int) -> float:
+    """The seconds that it takes to write so many bytes of new memory."""
+    import torch
+
+    begun = time.perf_counter()
+    torch.empty(size, dtype=torch.uint8).fill_(1)
+    return time.perf_counter() - begun
+
+
 def _peak() -> float:
     """The most memory that this process had at once, in GB."""
     import resource
@@ -114,120 +138,6 @@ def _in_child(part: str, options: Options, size: int = 0, steps: int = 0) -> dic
     environment = {**os.environ, "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}  # as the engine starts its workers
     run = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT, env=environment)
     return json.loads(run.stdout.strip().splitlines()[-1])
-
-
-# The contenders.
-
-
-class Ours:
-    """The project's own way from a checkpoint to a picture."""
-
-    def __init__(self, residency: Any, checkpoint: Path) -> None:
-        from diffusion.values import ClipRef, ModelRef, VaeRef
-
-        self.residency = residency
-        file = residency.library.resolve("checkpoints", checkpoint.name)
-        self.model, self.clip, self.vae = ModelRef(file), ClipRef((file,)), VaeRef(file)
-
-    def load(self) -> None:
-        self.residency.clip(self.clip)
-        self.residency.unet(self.model)
-        self.residency.vae(self.vae)
-
-    def encode(self, prompt: str) -> Any:
-        from diffusion.text.encode import encode
-
-        return encode(self.residency.clip(self.clip), prompt)
-
-    def sample(self, positive: Any, negative: Any, size: int, steps: int, batch: int = 1) -> Any:
-        from diffusion.latents import empty
-        from diffusion.sampling.ksampler import sample
-
-        return sample(
-            self.residency.unet(self.model),
-            latent=empty(size, size, batch),
-            positive=positive,
-            negative=negative,
-            seed=42,
-            steps=steps,
-            cfg=7.5,
-            sampler="euler",
-            scheduler="normal",
-        )
-
-    def decode(self, latent: Any) -> Any:
-        from diffusion.vae import decode
-
-        return decode(self.residency.vae(self.vae), latent)
-
-
-def ours(options: Options, precision: str = "auto", device: str = "cpu") -> Ours:
-    from diffusion.library import ModelLibrary
-    from diffusion.residency import Residency
-
-    library = ModelLibrary(options.checkpoint.parent.parent)
-    return Ours(Residency(library, device, precision), options.checkpoint)
-
-
-def diffusers_pipeline(checkpoint: Path, dtype: Any, device: str = "cpu", *, best: bool = False) -> Any:
-    """diffusers' pipeline around the weights of a checkpoint; `best` puts the channels last."""
-    import diffusers
-    import torch
-
-    from diffusion.architecture import VaeConfig
-    from diffusion.build import reads, unet_skeleton, unet_source, vae_skeleton, vae_source
-    from diffusion.checkpoint_file import open_checkpoint
-    from diffusion.detect import detect_file
-
-    with open_checkpoint(checkpoint) as file:
-        found = detect_file(file, None)
-        assert found.unet is not None
-        assert isinstance(found.vae, VaeConfig)
-        parts: list[Any] = []
-        module: Any
-        for module, source in (
-            (unet_skeleton(found.unet), unet_source(found.unet, file, use_ema=False)),
-            (vae_skeleton(found.vae), vae_source(found.vae, file)),
-        ):
-            weights = {name: read().to(device, dtype) for name, read in reads(module, file, source).items()}
-            module.load_state_dict(weights, assign=True)
-            module.requires_grad_(False).eval()
-            parts.append(module.to(memory_format=torch.channels_last) if best else module)
-    library: Any = diffusers
-    scheduler = library.EulerDiscreteScheduler(
-        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1
-    )
-    shared: dict[str, Any] = {"vae": parts[1], "unet": parts[0], "scheduler": scheduler}
-    shared |= {"text_encoder": None, "tokenizer": None}
-    if found.unet.vector:
-        pipe = library.StableDiffusionXLPipeline(**shared, text_encoder_2=None, tokenizer_2=None, add_watermarker=False)
-    else:
-        pipe = library.StableDiffusionPipeline(
-            **shared, safety_checker=None, feature_extractor=None, requires_safety_checker=False
-        )
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
-
-
-def denoise_with(pipe: Any, positive: Any, negative: Any, size: int, steps: int, batch: int = 1) -> Any:
-    entries = [each.entries[0] for each in (positive, negative)]
-    dtype, device = pipe.unet.dtype, pipe.unet.device
-    told: dict[str, Any] = {"prompt_embeds": entries[0].embedding, "negative_prompt_embeds": entries[1].embedding}
-    if entries[0].pooled is not None and pipe.unet.config.class_embed_type:
-        told |= {"pooled_prompt_embeds": entries[0].pooled, "negative_pooled_prompt_embeds": entries[1].pooled}
-    told = {name: value.to(device, dtype) for name, value in told.items()}
-    return pipe(
-        **told,
-        height=size,
-        width=size,
-        num_inference_steps=steps,
-        guidance_scale=7.5,
-        num_images_per_prompt=batch,
-        output_type="latent",
-    ).images
-
-
-# The parts.
 
 
 def in_turns(contenders: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
@@ -259,15 +169,21 @@ def _verdict(met: bool) -> str:
 def load(options: Options) -> None:
     options.checkpoint.read_bytes()  # into the page cache
     runs = [_in_child("load", options) for _ in range(options.rounds)]
-    best = min(run["load"] for run in runs)
-    print("  each: " + ", ".join(f"{run['load']:.2f} s" for run in runs))
-    print(f"  best {best:.2f} s, goal {GOALS['load']:g} s: {_verdict(best <= GOALS['load'])}")
+    touches = [_in_child("touch", options, int(runs[0]["weights"]))["touch"] for _ in range(options.rounds)]
+    for name, seconds in (
+        ("in a fresh process", [run["load"] for run in runs]),
+        ("again, in the same process", [run["again"] for run in runs]),
+    ):
+        best = min(seconds)
+        each = ", ".join(f"{one:.2f}" for one in seconds)
+        print(f"  {name:<28}{best:8.2f} s    of {each}; goal {GOALS['load']:g}: {_verdict(best <= GOALS['load'])}")
+    print(f"  {'only to write new memory':<28}{min(touches):8.2f} s    of {', '.join(f'{one:.2f}' for one in touches)}")
 
 
 def denoise(options: Options) -> None:
     import torch
 
-    mine = ours(options)
+    mine = ours(options.checkpoint)
     prompts = mine.encode(POSITIVE), mine.encode(NEGATIVE)
     whole = diffusers_pipeline(options.checkpoint, torch.float32)
     half = diffusers_pipeline(options.checkpoint, torch.bfloat16, best=True)
@@ -287,7 +203,7 @@ def denoise(options: Options) -> None:
 def compiled(options: Options) -> None:
     import torch
 
-    mine = ours(options)
+    mine = ours(options.checkpoint)
     prompts = mine.encode(POSITIVE), mine.encode(NEGATIVE)
     pipe = diffusers_pipeline(options.checkpoint, torch.bfloat16, best=True)
     pipe.unet = torch.compile(pipe.unet)
@@ -311,7 +227,7 @@ def decode(options: Options) -> None:
 
     from diffusion.values import Latent
 
-    mine, side = ours(options), options.size // 8
+    mine, side = ours(options.checkpoint), options.size // 8
     samples = torch.randn(1, 4, side, side)
 
     def with_vae(vae: Any) -> Callable[[], Any]:
@@ -362,7 +278,7 @@ def gpu(options: Options) -> None:
 def on_gpu(checkpoint: Path, size: int, rounds: int) -> None:
     import torch
 
-    mine = ours(Options(checkpoint, size, 0, rounds), "auto", "cuda")
+    mine = ours(checkpoint, "cuda")
     prompts = mine.encode(POSITIVE), mine.encode(NEGATIVE)
     eager = diffusers_pipeline(checkpoint, torch.float16, "cuda", best=True)
     fast = diffusers_pipeline(checkpoint, torch.float16, "cuda", best=True)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from diffusion.blocks import divide
+from diffusion.conversion import Converter
 from diffusion.memory import Meter
 from diffusion.narrow import make_narrow, takes_narrow
 from diffusion.packing import can_pack, make_packable, packable, packed, plain
@@ -88,7 +89,7 @@ class HeldWeights:
             base._sharers.add(self)
         self._parked: dict[str, Tensor] = {}
         self._counted: dict[str, int] = {}
-        self._scratch: Tensor | None = None
+        self._converter: Converter | None = None
         self._packs = place.packs and can_pack(self.device, self.dtype)
         if self._packs:
             make_packable(module)
@@ -159,7 +160,7 @@ class HeldWeights:
                     break
                 room -= before - spare
         finally:
-            self._scratch = None
+            self._converter = None
             self._close()
 
     def drop(self, enough: int | None = None) -> int:
@@ -322,14 +323,10 @@ class HeldWeights:
         return self._place.narrow if takes_narrow(self.module.get_submodule(path), leaf) else None
 
     def _converted(self, stored: Tensor) -> Tensor:
-        """A weight in the computing type until the next is converted: memory that was used before is faster to write
-        than new memory."""
-        if stored.dtype == self.dtype:
-            return stored
-        if self._scratch is None or self._scratch.numel() < stored.numel():
+        if self._converter is None:
             largest = max(self.module.get_parameter(name).numel() for name in self._sizes)
-            self._scratch = torch.empty(largest, dtype=self.dtype)
-        return self._scratch[: stored.numel()].view(stored.shape).copy_(stored)
+            self._converter = Converter(self.dtype, largest)
+        return self._converter(stored)
 
     def _placed(self, value: Tensor) -> Tensor:
         value = value.to(device=self.device, non_blocking=True)

@@ -78,7 +78,7 @@ def _is_plain(block: ResnetBlock2D) -> bool:
     return (
         block.upsample is None
         and block.downsample is None
-        and block.time_embedding_norm == "default"
+        and (block.time_embedding_norm == "default" or block.time_emb_proj is None)  # a VAE's name another norm, unused
         and block.output_scale_factor == 1.0
         and isinstance(block.nonlinearity, nn.SiLU)
     )

@@ -22,7 +22,7 @@ from diffusion.architecture import ClipConfig, TinyVaeConfig, UnetConfig, VaeCon
 from diffusion.control.guide import Load, guides
 from diffusion.errors import BadPrompt, MissingComponent
 from diffusion.library import ModelLibrary
-from diffusion.memory import Relieve, with_relief
+from diffusion.memory import Relieve, frugal, with_relief
 from diffusion.model_inputs import model_inputs
 from diffusion.model_options import ModelOption
 from diffusion.model_patches.apply import run_patches
@@ -33,6 +33,9 @@ from diffusion.sampling.run_patches import RunPatch
 from diffusion.text.embeddings import Call, vectors_of
 from diffusion.text.tokenizer import ClipTokenizer
 from diffusion.values import CondEntry
+
+_LARGE_PICTURE = 512 * 512
+"""Pixels from which a pass through an autoencoder takes more memory than sampling did."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -295,7 +298,8 @@ class LoadedVae:
 
     def _relieved(self, run: Callable[[], Tensor], height: int, width: int) -> Tensor:
         what = f"a picture of {width}×{height} pixels in the VAE"
-        return with_relief(run, self.relieve, what, "Use the nodes that encode and decode in tiles, of 256 pixels.")
+        with frugal() if height * width >= _LARGE_PICTURE else nullcontext():
+            return with_relief(run, self.relieve, what, "Use the nodes that encode and decode in tiles, of 256 pixels.")
 
     @staticmethod
     def _check_side(side: str | None, does: str) -> None:

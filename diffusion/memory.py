@@ -5,8 +5,8 @@ from __future__ import annotations
 import ctypes
 import gc
 import logging
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -22,6 +22,11 @@ T = TypeVar("T")
 
 Relieve = Callable[[], bool]
 """Moves something out of a full memory; False when nothing is left to move."""
+
+_M_MMAP_THRESHOLD = -3
+"""mallopt(3) and malloc.h of glibc."""
+_LARGEST_KEPT_PIECE = 32 * 2**20
+_FRUGAL_PIECE = 2**20
 
 _CPU_REFUSALS = ("can't allocate memory", "not enough memory", "Cannot allocate memory")
 
@@ -102,6 +107,27 @@ def trim() -> None:
     """Hand back what the allocator keeps for later, where it can be told to (glibc)."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+@contextmanager
+def frugal() -> Iterator[None]:
+    """Let the allocator hand memory back as soon as it is free, where it can be told to (glibc).
+
+    By itself it keeps pieces of up to 32 MiB for later, which suits the many equal steps of sampling. A pass through an
+    autoencoder uses each size once: beside what sampling left, that costs 0.2 GB at 512×512.
+    """
+    trim()
+    _map_from(_FRUGAL_PIECE)
+    try:
+        yield
+    finally:
+        _map_from(_LARGEST_KEPT_PIECE)
+
+
+def _map_from(size: int) -> None:
+    """Take pieces of at least so many bytes from the system, and give them back to it."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").mallopt(_M_MMAP_THRESHOLD, size)
 
 
 def collect(device: torch.device) -> None:

@@ -31,6 +31,21 @@ def test_a_network_gives_the_same_numbers(dtype: torch.dtype):
 
 
 @torch.no_grad()
+def test_an_autoencoder_is_lean_throughout_and_gives_the_same_numbers():
+    torch.manual_seed(0)
+    vae: Any = tiny.vae_module()
+    made = lean(vae)
+    blocks = [each for each in made.modules() if isinstance(each, ResnetBlock2D)]
+    assert blocks
+    assert all(type(each) is LeanResnet for each in blocks)
+    latent, pixels = torch.randn(1, 4, 8, 8), torch.randn(1, 3, 64, 64)
+    assert torch.equal(made.decode(latent, return_dict=False)[0], vae.decode(latent, return_dict=False)[0])
+    assert torch.equal(
+        made.encode(pixels, return_dict=False)[0].mode(), vae.encode(pixels, return_dict=False)[0].mode()
+    )
+
+
+@torch.no_grad()
 def test_many_tokens_in_narrow_heads_give_the_same_numbers():
     torch.manual_seed(0)
     unet = tiny.unet_module()

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
 from diffusion.memory import Meter, OutOfMemory, available, collect, is_out_of_memory, with_relief
 
 CPU = torch.device("cpu")
+ROOT = Path(__file__).parents[2]
 
 
 def refused() -> RuntimeError:
@@ -58,3 +64,32 @@ def test_a_meter_remembers_the_most_there_was():
 def test_there_is_memory_on_this_machine():
     collect(CPU)
     assert 0 < available(CPU) < 2**50
+
+
+KEPT = """
+import torch
+from contextlib import nullcontext
+from pathlib import Path
+from diffusion.memory import frugal
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+torch.ones(2**22).sum()  # once a piece of 16 MiB was let go of, the allocator keeps those that are smaller
+before = resident()
+with {way}():
+    pieces = [torch.ones(2**20) for _ in range(50)]
+    last = torch.ones(2**17)  # behind them, so that the heap cannot shrink
+    del pieces
+    print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc's allocator can be told to")
+def test_a_large_pass_hands_its_memory_back_at_once():
+    def kept(way: str) -> int:
+        code = KEPT.format(way=way)
+        return int(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=ROOT).stdout)
+
+    assert kept("frugal") < 20e6
+    assert kept("nullcontext") > 150e6, "200 MB were written"
