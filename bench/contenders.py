@@ -48,11 +48,11 @@ class Ours:
         return decode(self.residency.vae(self.vae), latent)
 
 
-def ours(checkpoint: Path, device: str = "cpu") -> Ours:
+def ours(checkpoint: Path, device: str = "cpu", compiler: Any = None) -> Ours:
     from diffusion.library import ModelLibrary
     from diffusion.residency import Residency
 
-    return Ours(Residency(ModelLibrary(checkpoint.parent.parent), device), checkpoint)
+    return Ours(Residency(ModelLibrary(checkpoint.parent.parent), device, compiler=compiler), checkpoint)
 
 
 def diffusers_pipeline(checkpoint: Path, dtype: Any, device: str = "cpu", *, best: bool = False) -> Any:

@@ -21,6 +21,7 @@ from diffusion.conversion import Converter
 from diffusion.memory import Meter
 from diffusion.narrow import make_narrow, takes_narrow
 from diffusion.packing import can_pack, make_packable, packable, packed, plain
+from diffusion.parking import Parking
 
 Read = Callable[[], Tensor]
 """Makes a weight from where it is stored: any type, on the CPU or the device, in its usual order."""
@@ -81,13 +82,15 @@ class HeldWeights:
         self._place = place
         self._reads = reads
         self._meter = place.meter
-        self._parking = place.parking
+        self.parking = Parking(place.parking)
         self._close = close
         self._base = base
         self._sharers: WeakSet[HeldWeights] = WeakSet()
         if base is not None:
             base._sharers.add(self)
-        self._parked: dict[str, Tensor] = {}
+        self._on_release: list[Callable[[], None]] = []
+        self.read = 0
+        """How many weights were made from where they are stored, so far."""
         self._counted: dict[str, int] = {}
         self._converter: Converter | None = None
         self._packs = place.packs and can_pack(self.device, self.dtype)
@@ -183,6 +186,12 @@ class HeldWeights:
 
     def copy(self, reads: Mapping[str, Read]) -> Any:
         """A copy of the module that shares all weights but those that `reads` makes."""
+        module = self.twin()
+        HeldWeights(module, reads, self._place, base=self)
+        return module
+
+    def twin(self) -> Any:
+        """A copy of the module around the weights that it has now. It does not follow when they come or go."""
         hooks = {hook.id for block in self._blocks for hook in block.hooks}
         kept: dict[int, object] = {id(each): each for each in (*self.module.parameters(), *self.module.buffers())}
         module = copy.deepcopy(self.module, {**kept, id(self): None})
@@ -190,14 +199,17 @@ class HeldWeights:
             for found in (each._forward_pre_hooks, each._forward_hooks, each._forward_hooks_always_called):
                 for hook in hooks & found.keys():
                     del found[hook]
-        HeldWeights(module, reads, self._place, base=self)
         return module
 
-    def unpark(self) -> None:
-        """Let go of what waits in pinned memory; it will be read from its file again."""
-        if self._parking is not None:
-            self._parking.give(sum(each.numel() * each.element_size() for each in self._parked.values()))
-        self._parked.clear()
+    def on_release(self, call: Callable[[], None]) -> None:
+        """Have something called whenever weights are about to leave the device."""
+        self._on_release.append(call)
+
+    def forget(self) -> None:
+        """Let go of all weights, those that wait in pinned memory too."""
+        self.parking.clear()
+        self.parking = Parking(None)
+        self.drop()
 
     def weight(self, name: str) -> Tensor:
         """One weight in its usual order and computing type, wherever it lies now."""
@@ -224,9 +236,12 @@ class HeldWeights:
             raise
 
     def _release(self, block: _Block) -> int:
+        for call in self._on_release:
+            call()
         freed = sum(self._counted.get(name, 0) for name in block.names)
         for name in block.names:
-            self._park(name)
+            if name in self._counted and name not in self.parking:
+                self.parking.keep(name, self.module.get_parameter(name).detach())
             self._unset(name)
         block.held = False
         self._stream(block)
@@ -289,21 +304,24 @@ class HeldWeights:
 
     def _brought(self, name: str) -> Tensor:
         """A weight for a block that is not held; on its first way to a GPU it is parked."""
-        parked = self._parked.get(name)
-        if parked is None and self._parking is not None and self._parking.room >= self._sizes[name]:
-            parked = self._parked[name] = _pinned(self._made(name).to(self.dtype))
-            self._parking.take(self._sizes[name])
-        return self._placed(self._made(name) if parked is None else parked)
+        parked = self.parking.get(name)
+        if parked is None:
+            made = self._made(name)
+            parked = self.parking.keep(name, made)
+            if parked is None:
+                return self._placed(made)
+        return self._placed(parked)
 
     def _made(self, name: str) -> Tensor:
         return self._stored(name).to(self.dtype)
 
     def _stored(self, name: str) -> Tensor:
-        parked = self._parked.get(name)
+        parked = self.parking.get(name)
         if parked is not None:
             return parked
         read = self._reads.get(name)
         if read is not None:
+            self.read += 1
             return read()
         assert self._base is not None
         return self._base.weight(name)
@@ -347,14 +365,6 @@ class HeldWeights:
         self._counted[name] = self._sizes[name]
         self._meter.take(self._sizes[name])
 
-    def _park(self, name: str) -> None:
-        """Keep a weight that leaves a GPU, if there is room for it."""
-        if self._parking is None or name in self._parked or name not in self._counted:
-            return
-        if self._parking.room >= self._sizes[name]:
-            self._parked[name] = _pinned(self.module.get_parameter(name).detach())
-            self._parking.take(self._sizes[name])
-
     def _set(self, name: str, value: nn.Parameter) -> None:
         path, _, leaf = name.rpartition(".")
         self.module.get_submodule(path)._parameters[leaf] = value
@@ -378,9 +388,3 @@ def held_by(module: nn.Module) -> HeldWeights:
     found = module.__dict__["held_weights"]
     assert isinstance(found, HeldWeights)
     return found
-
-
-def _pinned(value: Tensor) -> Tensor:
-    """A copy in the machine's memory, pinned where there is a GPU to send it to."""
-    copy = torch.empty(value.shape, dtype=value.dtype, pin_memory=torch.cuda.is_available())
-    return copy.copy_(value)

@@ -84,9 +84,9 @@ class KeptModels:
                 self._count(slot)
         self._slots.move_to_end(key)
         if hold and slot.held is not None and not slot.held.whole:
-            before = slot.held.bytes
+            before = slot.held.read
             self._bring_in(slot.held, key)
-            if slot.held.bytes > before or not slot.counted:
+            if slot.held.read > before or not slot.counted:
                 self._count(slot)
         component = slot.component
         assert isinstance(component, kind)
@@ -110,7 +110,7 @@ class KeptModels:
                     raise
             if any(slot.held is None or slot.held.bytes for slot in self._others(key)):
                 for other in [each for each in self._slots if each != key]:
-                    self._forget(other)
+                    self._put_away(other, self._slots[key].held)
             elif room > 0:
                 room = held.bytes // 2
                 held.drop()
@@ -132,7 +132,7 @@ class KeptModels:
             slot = self._slots[other]
             dropped = True
             if slot.held is None or slot.held.bytes <= excess:
-                self._forget(other)
+                self._put_away(other, self._slots[key].held)
             else:
                 slot.held.drop(excess)
         if dropped:
@@ -141,12 +141,26 @@ class KeptModels:
     def _others(self, key: object) -> list[_Slot]:
         return [slot for other, slot in self._slots.items() if other != key]
 
+    def _put_away(self, key: object, wanted: HeldWeights | None) -> None:
+        """Move a component off a GPU to wait in pinned memory, or else forget it. What is `wanted` now is not moved out
+        of its way."""
+        held = self._slots[key].held
+        if held is None or not held.parking.exists:
+            self._forget(key)
+            return
+        for older in self._slots.values():
+            if held.parking.room >= held.bytes:
+                break
+            if older.held is not None and older.held not in (held, wanted):
+                older.held.parking.clear()
+        held.drop()
+
     def _forget(self, key: object) -> None:
         slot = self._slots.pop(key)
         if slot.held is None:
             self.meter.give(slot.size)
         else:
-            slot.held.drop()
+            slot.held.forget()
 
     def relieve(self, module: nn.Module) -> bool:
         """Give a running model more room: first at the cost of all others, then of its own weights. False when nothing
@@ -156,7 +170,7 @@ class KeptModels:
             key for key, slot in self._slots.items() if slot.held is None or (slot.held is not held and slot.held.bytes)
         ]
         for key in idle:
-            self._forget(key)
+            self._put_away(key, held)
         freed = bool(idle) or held.drop(max(1, held.bytes // 2)) > 0
         collect(self.device)
         return freed

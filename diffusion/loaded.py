@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -24,7 +24,7 @@ from diffusion.errors import BadPrompt, MissingComponent
 from diffusion.library import ModelLibrary
 from diffusion.memory import Relieve, frugal, with_relief
 from diffusion.model_inputs import model_inputs
-from diffusion.model_options import ModelOption
+from diffusion.model_options import BESIDE_THE_NETWORK, ModelOption
 from diffusion.model_patches.apply import run_patches
 from diffusion.preview import LatentRgb
 from diffusion.sampling.discrete import DiscreteSchedule
@@ -33,6 +33,9 @@ from diffusion.sampling.run_patches import RunPatch
 from diffusion.text.embeddings import Call, vectors_of
 from diffusion.text.tokenizer import ClipTokenizer
 from diffusion.values import CondEntry
+
+if TYPE_CHECKING:
+    from diffusion.compiling import CompiledNetwork
 
 _LARGE_PICTURE = 512 * 512
 """Pixels from which a pass through an autoencoder takes more memory than sampling did."""
@@ -54,6 +57,8 @@ class LoadedUnet:
     """Gives the control networks that prompts ask for."""
     relieve: Relieve
     """Makes room when memory runs out; False when it can't."""
+    compiled: CompiledNetwork | None = None
+    """The network once it is compiled, where that was asked for."""
     options: tuple[ModelOption, ...] = ()
     """Changes to how it samples, which take part in each run."""
 
@@ -115,15 +120,21 @@ class LoadedUnet:
     ) -> Tensor:
         if self.dtype != torch.float32:  # in which convolutions are faster with the channels last
             x = x.to(memory_format=torch.channels_last)
-        output = self.module(
-            x.to(self.device, self.dtype),
-            timestep.to(self.device),
-            encoder_hidden_states=context.to(self.device, self.dtype),
-            class_labels=self._labels(pooled),
+        inputs = {
+            "sample": x.to(self.device, self.dtype),
+            "timestep": timestep.to(self.device),
+            "encoder_hidden_states": context.to(self.device, self.dtype),
+            "class_labels": self._labels(pooled),
             **self._additions(residuals),
-            return_dict=False,
-        )[0]
-        return output.float()
+        }
+        if self.compiled is not None and not inputs.get("down_intrablock_additional_residuals") and self._is_unhooked:
+            return self.compiled(**inputs).float()
+        return self.module(**inputs, return_dict=False)[0].float()
+
+    @property
+    def _is_unhooked(self) -> bool:
+        """Whether no option reaches into the network, where compiled code would not notice."""
+        return all(isinstance(option, BESIDE_THE_NETWORK) for option in self.options)
 
     def _additions(self, residuals: Residuals | None) -> dict[str, Any]:
         """What control networks add, by the names of the module's arguments."""

@@ -102,6 +102,9 @@ ModelOption = (
 SINGLE = (RescaleCfgOption, ModelSamplingOption, DifferentialOption)
 """Options of which the last one given counts; of the others, all do, in order."""
 
+BESIDE_THE_NETWORK = (RescaleCfgOption, ModelSamplingOption, DifferentialOption)
+"""Options that change what is made of a network's output, and nothing inside the network."""
+
 
 def with_option(model: ModelRef, option: ModelOption) -> ModelRef:
     """The model with one more option."""

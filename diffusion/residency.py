@@ -7,6 +7,7 @@ of its weights passing through (`held`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -54,6 +55,7 @@ from diffusion.text.tokenizer import ClipTokenizer
 from diffusion.values import ClipRef, ControlNetRef, FileRef, ModelRef, UpscaleModelRef, VaeRef
 
 if TYPE_CHECKING:
+    from diffusion.compiling import CompiledNetwork, Compiler
     from diffusion.upscale import LoadedUpscaler
 
 ROUNDED = {"default": None, "fp8_e4m3fn": torch.float8_e4m3fn, "fp8_e5m2": torch.float8_e5m2}
@@ -64,7 +66,7 @@ class Residency:
 
     `vram_budget` and `ram_budget` are the bytes of weights to keep on a GPU and in the machine's memory; on a device
     that computes in the machine's memory only the latter counts. By default 80 % of a GPU's memory, and half of the
-    machine's.
+    machine's. `compiler` makes what compiles U-Nets for the device, where they are to be compiled.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Residency:
         *,
         vram_budget: int | None = None,
         ram_budget: int | None = None,
+        compiler: Callable[[torch.device], Compiler] | None = None,
     ) -> None:
         self.library = library
         self.placement: Placement = place(device, precision)
@@ -86,6 +89,7 @@ class Residency:
         else:
             self.meter = Meter(ram)
         self._models = KeptModels(self.device, self.meter)
+        self._compiler = None if compiler is None else compiler(self.device)
         self._tokenizer = ClipTokenizer()
 
     @property
@@ -129,6 +133,7 @@ class Residency:
                     dtype=dtype,
                     control_net=self.control_net,
                     relieve=partial(self._models.relieve, module),
+                    compiled=self._compiled(module),
                 )
 
         return self._models.get(ref, make, LoadedUnet, "unet", hold)
@@ -261,7 +266,8 @@ class Residency:
         def make() -> LoadedUnet:
             family = self.describe(ref.file, ref.config).family
             module = patched_unet(base, ref.patches, family, self)
-            return replace(base, module=module, relieve=partial(self._models.relieve, module))
+            relieve, compiled = partial(self._models.relieve, module), self._compiled(module)
+            return replace(base, module=module, relieve=relieve, compiled=compiled)
 
         made = self._models.get(ref, make, LoadedUnet, "patched", hold=False)
         if hold:
@@ -291,6 +297,9 @@ class Residency:
             return True
         held_by(base).drop()
         return False
+
+    def _compiled(self, module: nn.Module) -> CompiledNetwork | None:
+        return None if self._compiler is None else self._compiler.network(module)
 
     def _place(self, dtype: torch.dtype) -> Place:
         return Place(self.device, dtype, self.meter, self.parking)

@@ -20,13 +20,20 @@ class WorkerResources:
     """The models of one worker. Names of device and precision are as on the command line."""
 
     def __init__(
-        self, models_dir: Path, device: str, precision: str, vram_budget: int | None, ram_budget: int | None
+        self,
+        models_dir: Path,
+        device: str,
+        precision: str,
+        vram_budget: int | None,
+        ram_budget: int | None,
+        compile: bool,
     ) -> None:
         self.library = ModelLibrary(models_dir)
         self._device = device
         self._precision = precision
         self._vram_budget = vram_budget
         self._ram_budget = ram_budget
+        self._compile = compile
         self._residency: Residency | None = None
         self._making = threading.Lock()
 
@@ -36,6 +43,7 @@ class WorkerResources:
         Raises BadDevice."""
         with self._making:
             if self._residency is None:
+                from diffusion.compiling import gpu_compiler
                 from diffusion.residency import Residency
 
                 self._residency = Residency(
@@ -44,13 +52,15 @@ class WorkerResources:
                     self._precision,
                     vram_budget=self._vram_budget,
                     ram_budget=self._ram_budget,
+                    compiler=gpu_compiler if self._compile else None,
                 )
             return self._residency
 
     @property
     def device_class(self) -> str:
         """What of device and precision shows in results, for cache keys: `cpu/fp32`, `cuda/fp16` …"""
-        return self.residency.placement.label
+        label = self.residency.placement.label
+        return f"{label}/compiled" if self._compile else label
 
     def free(self) -> None:
         """Let go of every loaded model."""
@@ -64,12 +74,14 @@ def create(
     precision: str = "auto",
     vram_budget: int | None = None,
     ram_budget: int | None = None,
+    compile: bool = False,
 ) -> WorkerResources:
-    """The resources of a worker with these folders and choices; the budgets are those of `Residency`.
+    """The resources of a worker with these folders and choices; the budgets are those of `Residency`. With `compile`,
+    U-Nets are compiled in the background.
 
     Sets OMP_WAIT_POLICY, unless it is set, before torch starts its threads: threads that spin while they wait fight
     with whatever else wants the processor (on two cores beside one busy process, a pass of the embedded model took
     0.2 to 4 s spinning and 0.045 s asleep).
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    return WorkerResources(models_dir, device, precision, vram_budget, ram_budget)
+    return WorkerResources(models_dir, device, precision, vram_budget, ram_budget, compile)

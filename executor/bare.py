@@ -35,7 +35,12 @@ class BareResources:
 
 
 def create(
-    _models_dir: Path, _device: str, _precision: str, _vram_budget: int | None, _ram_budget: int | None
+    _models_dir: Path,
+    _device: str,
+    _precision: str,
+    _vram_budget: int | None,
+    _ram_budget: int | None,
+    _compile: bool,
 ) -> BareResources:
     """The factory that a `WorkerConfig` names by default."""
     return BareResources()

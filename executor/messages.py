@@ -17,7 +17,8 @@ class WorkerConfig:
     """Everything a worker needs to know at its start.
 
     `resources` names the factory of the heavy things as `module:function`, called with the models folder, device,
-    precision, and the bytes of weights to keep on a GPU and in the machine's memory (None: for it to choose);
+    precision, the bytes of weights to keep on a GPU and in the machine's memory (None: for it to choose), and whether
+    to compile networks;
     `warm_up` lists modules to import in the background once the catalogue was sent; `value_modules` lists the modules
     whose frozen dataclasses may lie in the disk cache.
     """
@@ -29,6 +30,7 @@ class WorkerConfig:
     precision: str = "auto"
     vram_budget: int | None = None
     ram_budget: int | None = None
+    compile: bool = False
     cache_memory: int = 1 << 30
     cache_disk: int = 0
     resources: str = "executor.bare:create"

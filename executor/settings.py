@@ -50,6 +50,7 @@ class Settings:
     precision: str = "auto"
     vram_budget: int | None = None
     ram_budget: int | None = None
+    compile: bool = False
     cache_memory: int = 2 << 30
     cache_disk: int = 8 << 30
     log_level: str = "info"
@@ -80,6 +81,7 @@ class Settings:
             precision=self.precision,
             vram_budget=self.vram_budget,
             ram_budget=self.ram_budget,
+            compile=self.compile,
             cache_memory=self.cache_memory,
             cache_disk=self.cache_disk,
             resources=self.resources,
@@ -178,6 +180,8 @@ def add_run_options(parser: argparse.ArgumentParser, environ: Mapping[str, str] 
     option("--precision", "{auto,fp32,bf16,fp16}", one_of(*PRECISIONS), "what models compute in", "auto")
     option("--vram-budget", "SIZE", size, "memory of a GPU for the weights of models; 80 % of it unless given", None)
     option("--ram-budget", "SIZE", size, "memory for the weights of models; half of the machine's unless given", None)
+    switch = _switch_adder(group, environ)
+    switch("--compile", "compile models in the background, for a GPU; pictures get faster once that is done")
     option("--cache-memory", "SIZE", size, "memory for results that may be used again", "2GB")
     option("--cache-disk", "SIZE", size, "disk for results that may be used again; 0 for none", "8GB")
     option(
@@ -192,18 +196,12 @@ def add_server_options(parser: argparse.ArgumentParser, environ: Mapping[str, st
     option("--host", "ADDRESS", str, "the address to listen on; any but loopback demands a token", "127.0.0.1")
     option("--port", "PORT", port, "the port to listen on; 0 for any free one", "8188")
     option("--token", "TEXT", str, "what clients must present; made and printed when needed and not given", None)
-    variable = f"{ENVIRONMENT}NO_BROWSER"
-    group.add_argument(
-        "--no-browser",
-        action="store_true",
-        default=_from_environment(variable, truth, environ),
-        help=f"don't open the editor in a browser [{variable}]",
-    )
+    _switch_adder(group, environ)("--no-browser", "don't open the editor in a browser")
 
 
 def _adder(group: Any, environ: Mapping[str, str]) -> Callable[[str, str, Callable[[str], Any], str, Any], None]:
     def add(flag: str, metavar: str, read: Callable[[str], Any], text: str, default: Any) -> None:
-        variable = ENVIRONMENT + flag.removeprefix("--").replace("-", "_").upper()
+        variable = _variable(flag)
         shown = "" if default is None else f" (default: {default})"
         group.add_argument(
             flag,
@@ -214,6 +212,19 @@ def _adder(group: Any, environ: Mapping[str, str]) -> Callable[[str, str, Callab
         )
 
     return add
+
+
+def _switch_adder(group: Any, environ: Mapping[str, str]) -> Callable[[str, str], None]:
+    def add(flag: str, text: str) -> None:
+        variable = _variable(flag)
+        default = _from_environment(variable, truth, environ)
+        group.add_argument(flag, action="store_true", default=default, help=f"{text} [{variable}]")
+
+    return add
+
+
+def _variable(flag: str) -> str:
+    return ENVIRONMENT + flag.removeprefix("--").replace("-", "_").upper()
 
 
 def _from_environment(variable: str, read: Callable[[str], Any], environ: Mapping[str, str]) -> Any:

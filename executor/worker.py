@@ -42,7 +42,14 @@ class Worker:
         self._jobs: queue.SimpleQueue[JobRequest] = queue.SimpleQueue()
         self._cancelled: set[str] = set()
         factory = _named(config.resources)
-        made = factory(config.models_dir, config.device, config.precision, config.vram_budget, config.ram_budget)
+        made = factory(
+            config.models_dir,
+            config.device,
+            config.precision,
+            config.vram_budget,
+            config.ram_budget,
+            config.compile,
+        )
         self._resources = cast("Resources", made)
         cache = Cache(config.cache_memory, config.folders.exists, _disk_tier(config))
         self._services = Services(

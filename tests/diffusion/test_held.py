@@ -170,8 +170,31 @@ def test_what_leaves_the_device_is_parked_within_a_budget():
     for _ in range(2):
         assert torch.equal(module(torch.ones(1, 4)), torch.full((1, 4), 21.0))
     assert len(reads) == 4 + 2 * 2
-    held.unpark()
-    assert parking.now == 0
+    held.hold(2**30)
+    held.forget()
+    assert (parking.now, held.bytes) == (0, 0), "what is forgotten is not parked first"
+
+
+def test_a_model_that_left_the_device_comes_back_from_where_it_waits(models: Path):
+    ample = Residency(ModelLibrary(models), "cpu", "fp32")
+    expected = {name: predicted(ample, reference(ample, name)) for name in ("a", "b")}
+    size = ample.resident_bytes // 2
+    tight = Residency(ModelLibrary(models), "cpu", "fp32", ram_budget=size + 1000)
+    tight.parking = Meter(size)
+    for name, loads in (("a", 1), ("b", 2), ("a", 2), ("b", 3), ("b", 3)):  # b found no room to wait beside a
+        assert torch.equal(predicted(tight, reference(tight, name)), expected[name])
+        assert (name, tight.loads.unet) == (name, loads)
+        assert tight.resident_bytes <= size + 1000
+        assert tight.parking.now <= size
+    tight.parking.limit = 2 * size
+    for name in ("a", "b", "a", "b"):
+        predicted(tight, reference(tight, name))
+    before = tight.loads.unet
+    for name in ("a", "b", "a"):
+        assert torch.equal(predicted(tight, reference(tight, name)), expected[name])
+    assert tight.loads.unet == before, "both wait, and neither is read again"
+    tight.free()
+    assert (tight.parking.now, tight.resident_bytes) == (0, 0)
 
 
 def test_a_block_that_cannot_be_read_leaves_nothing_behind():

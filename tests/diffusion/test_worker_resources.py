@@ -18,6 +18,11 @@ def test_models_are_made_once_whichever_thread_asks_first(tmp_path: Path):
     assert resources.residency.library is resources.library
 
 
+def test_compiling_is_refused_on_a_processor(tmp_path: Path):
+    with pytest.raises(BadDevice, match="CUDA GPUs only"):
+        _ = create(tmp_path, "cpu", "fp32", compile=True).device_class
+
+
 def test_freeing_before_anything_is_loaded_is_harmless(tmp_path: Path):
     create(tmp_path).free()
 

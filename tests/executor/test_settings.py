@@ -78,9 +78,16 @@ def test_help_names_every_environment_variable(capsys: pytest.CaptureFixture[str
         settings(["--help"])
     shown = capsys.readouterr().out
     names = (
-        "HOST PORT DATA_DIR MODELS_DIR CUSTOM_NODES_DIR DEVICE PRECISION CACHE_MEMORY CACHE_DISK NO_BROWSER LOG_LEVEL"
+        "HOST PORT DATA_DIR MODELS_DIR CUSTOM_NODES_DIR DEVICE PRECISION CACHE_MEMORY CACHE_DISK NO_BROWSER LOG_LEVEL "
+        "COMPILE VRAM_BUDGET RAM_BUDGET"
     )
     assert [name for name in (*names.split(), "TOKEN") if f"LATENTGRAPH_{name}" not in shown] == []
+
+
+def test_compiling_is_off_unless_asked_for():
+    assert not settings([]).worker_config().compile
+    assert settings(["--compile"]).worker_config().compile
+    assert settings([], {"LATENTGRAPH_COMPILE": "yes"}).worker_config().compile
 
 
 def test_the_worker_is_told_of_the_folders(tmp_path: Path):
