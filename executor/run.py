@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, cast
 
 from executor.bind import Bad, Reader, value_reader
@@ -299,18 +299,26 @@ def _outputs(result: Any, node: BoundNode) -> tuple[Any, ...]:
 
 def describe(error: BaseException, node: BoundNode) -> JobError:
     """What to tell of an exception that a node raised: the words it carries for people, else its type and text."""
-    code = getattr(error, "code", None)
-    if isinstance(error, Exception) and isinstance(code, str):
-        message = str(error)
-        hint = getattr(error, "hint", None)
-        if isinstance(hint, str) and hint:
-            message = f"{message.rstrip('. ')}. {hint}"
+    told = in_words(error)
+    if told is not None:
         where = getattr(error, "input", None)
-        return JobError(code, message, node.id, node.spec.id, where if isinstance(where, str) else None)
+        return replace(told, node=node.id, class_type=node.spec.id, input=where if isinstance(where, str) else None)
     detail = "".join(traceback.format_exception(error))
     text = str(error).strip()
     message = f"{type(error).__name__}: {text}" if text else type(error).__name__
     return JobError("node_exception", message, node.id, node.spec.id, None, detail)
+
+
+def in_words(error: BaseException) -> JobError | None:
+    """What an exception that is meant for people says, with its hint; None for one that is not."""
+    code = getattr(error, "code", None)
+    if not isinstance(error, Exception) or not isinstance(code, str):
+        return None
+    message = str(error)
+    hint = getattr(error, "hint", None)
+    if isinstance(hint, str) and hint:
+        message = f"{message.rstrip('. ')}. {hint}"
+    return JobError(code, message)
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -27,7 +27,7 @@ from executor.events import JobError, JobEvent, JobFailed
 from executor.files import Files
 from executor.folders import OutputNames
 from executor.messages import Broken, CancelJob, Command, DeviceKnown, Events, Ready, RunJob, Stop, WorkerConfig
-from executor.run import JobRequest, Services, run_job
+from executor.run import JobRequest, Services, in_words, run_job
 from executor.store import DiskStore
 from nodes.sdk.packs import Packs, load_packs
 
@@ -78,9 +78,12 @@ class Worker:
         try:
             end: JobEvent = run_job(request, self._services, batches.emit, lambda: request.job_id in self._cancelled)
         except Exception as error:
-            log.exception("job %s met an error of the executor", request.job_id)
-            message = f"The executor failed: {type(error).__name__}: {error}"
-            end = JobFailed(JobError("internal_error", message, detail=traceback.format_exc()), {})
+            told = in_words(error)
+            if told is None:
+                log.exception("job %s met an error of the executor", request.job_id)
+                message = f"The executor failed: {type(error).__name__}: {error}"
+                told = JobError("internal_error", message, detail=traceback.format_exc())
+            end = JobFailed(told, {})
         batches.emit(end)
         batches.close()
         self._cancelled.discard(request.job_id)
@@ -112,8 +115,12 @@ class Worker:
             self._channel.send(DeviceKnown(self._resources.device_class))
         except ChannelClosed:
             return
-        except Exception:
-            log.exception("warming up failed; the first job will meet the same error and report it")
+        except Exception as error:
+            told = in_words(error)
+            if told is None:
+                log.exception("warming up failed; the first job will meet the same error and report it")
+            else:
+                log.error("%s", told.message)
 
 
 def _named(path: str) -> Any:

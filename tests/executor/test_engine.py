@@ -119,6 +119,18 @@ async def test_an_engine_whose_worker_cannot_start_fails_with_the_reason(tmp_pat
     await engine.stop()
 
 
+async def test_a_device_that_cannot_be_used_fails_the_job_in_words(tmp_path: Path):
+    resources = "diffusion.worker_resources:create"
+    engine = LocalEngine(replace(config(tmp_path / "data"), resources=resources, device="cuda:77"))
+    await engine.start()
+    end = (await run(engine, chain(3)))[-1]
+    assert isinstance(end, JobFailed)
+    assert end.error.code == "bad_device"
+    assert end.error.message.startswith("There is no device 'cuda:77'")
+    assert "Use --device cpu" in end.error.message
+    await engine.stop()
+
+
 async def test_a_broken_pack_is_reported_and_the_others_work(tmp_path: Path):
     packs = tmp_path / "packs"
     packs.mkdir()
