@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, interpolate
 
+from diffusion.autoencoder import Autoencoder
 from diffusion.conditioning import with_options
 from diffusion.errors import BadImage
 from diffusion.images import crop_to_proportions
 from diffusion.ops.latents import set_noise_mask
-from diffusion.vae import Autoencoder, encode
+from diffusion.vae import encode
 from diffusion.values import Conditioning, Latent
 
 _GREY = 0.5

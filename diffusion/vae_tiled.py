@@ -12,9 +12,9 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
+from diffusion.autoencoder import Autoencoder, to_image, to_pixels, to_samples
 from diffusion.errors import BadSize
 from diffusion.tiles import Tiling, in_tiles
-from diffusion.vae import Autoencoder, to_image, to_pixels, to_samples
 from diffusion.values import Latent
 
 Report = Callable[[int, int], None]

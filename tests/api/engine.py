@@ -83,7 +83,7 @@ class ThreadEngine:
     """The `Engine` protocol over `run_job` in a thread."""
 
     def __init__(self, folders: Folders, models_dir: Path) -> None:
-        resources: Any = create(models_dir, "cpu", "fp32", None, None)
+        resources: Any = create(models_dir, "cpu", "fp32", None, None, False)
         cache = Cache(1 << 20, folders.exists)
         files = Files(resources.library, folders.inputs)
         self._services = Services(DEFINITIONS, CATALOGUE, files, cache, folders, OutputNames(folders), resources)
