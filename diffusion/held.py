@@ -139,6 +139,11 @@ class HeldWeights:
         return all(block.held for block in self._blocks)
 
     @property
+    def on_use(self) -> bool:
+        """Whether blocks are brought in when they first run, and not by `hold`."""
+        return self._place.on_use
+
+    @property
     def passing(self) -> int:
         """The most bytes that blocks which are not held take while they run."""
         largest = max((block.size for block in self._blocks if not block.held), default=0)
@@ -148,8 +153,6 @@ class HeldWeights:
     def hold(self, room: int) -> None:
         """Bring in all weights, or, where they take more than `room` bytes, as many blocks as leave room for the
         others to pass through."""
-        if self._place.on_use:
-            return
         try:
             while not self.whole:
                 spare = room - (0 if self.missing <= room else self.passing)

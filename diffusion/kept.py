@@ -99,6 +99,8 @@ class KeptModels:
     def _bring_in(self, held: HeldWeights, key: object) -> None:
         """Bring in the weights of a model, as many as the budget and the device have room for."""
         self._make_room(held.missing, key)
+        if held.on_use:
+            return
         trim()
         passing = max((slot.held.passing for slot in self._others(key) if slot.held is not None), default=0)
         room = self.meter.room - passing
