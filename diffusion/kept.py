@@ -85,7 +85,9 @@ class KeptModels:
         self._slots.move_to_end(key)
         if hold and slot.held is not None and not slot.held.whole:
             before = slot.held.read
-            self._bring_in(slot.held, key)
+            self._make_room(slot.held.missing, key)
+            if not slot.held.on_use:
+                self._bring_in(slot.held, key)
             if slot.held.read > before or not slot.counted:
                 self._count(slot)
         component = slot.component
@@ -98,9 +100,6 @@ class KeptModels:
 
     def _bring_in(self, held: HeldWeights, key: object) -> None:
         """Bring in the weights of a model, as many as the budget and the device have room for."""
-        self._make_room(held.missing, key)
-        if held.on_use:
-            return
         trim()
         passing = max((slot.held.passing for slot in self._others(key) if slot.held is not None), default=0)
         room = self.meter.room - passing
