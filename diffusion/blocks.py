@@ -10,6 +10,10 @@ _PARTS = 24
 """A block holds at most about this part of the weights; small blocks need little memory to pass through."""
 
 
+class Unfolded:
+    """A module that is never called: whoever holds it calls its children in its place."""
+
+
 def divide(module: nn.Module, sizes: Mapping[str, int]) -> Iterator[tuple[nn.Module, tuple[str, ...]]]:
     """The blocks of a module, and which of the weights in `sizes` (bytes by name) each holds."""
     most = max(1, sum(sizes.values()) // _PARTS)
@@ -19,7 +23,7 @@ def divide(module: nn.Module, sizes: Mapping[str, int]) -> Iterator[tuple[nn.Mod
         if not names:
             return
         direct = any(True for _ in each.parameters(recurse=False))
-        called = not isinstance(each, (nn.ModuleList, nn.ModuleDict)) and each is not module
+        called = not isinstance(each, (nn.ModuleList, nn.ModuleDict, Unfolded)) and each is not module
         if direct or (called and sum(sizes[name] for name in names) <= most):
             yield each, names
         else:

@@ -1,19 +1,24 @@
 """Inference with fewer copies: what diffusers' layers compute, in place where nothing else reads the values.
 
 The layers are written for training, where each intermediate value is kept for the gradient. Here the residual blocks of
-U-Nets and autoencoders write over theirs, and attention is given heads of a width for which the processor has fast
-kernels. The numbers stay the same.
+U-Nets and autoencoders write over theirs, autoencoders hold no picture longer than it is read, and attention is given
+heads of a width for which the processor has fast kernels. The numbers stay the same.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 import torch
 from diffusers.models.attention_processor import Attention
+from diffusers.models.autoencoders.vae import Decoder, Encoder
 from diffusers.models.resnet import ResnetBlock2D
+from diffusers.models.unets.unet_2d_blocks import DownEncoderBlock2D, UpDecoderBlock2D
 from torch import Tensor, nn
 from torch.nn import functional
+
+from diffusion.blocks import Unfolded
 
 _HEAD_WIDTHS = 32
 """Head widths that are a multiple of this take the matrix instructions in oneDNN's bfloat16 attention."""
@@ -31,6 +36,35 @@ class LeanResnet(ResnetBlock2D):
         if self.conv_shortcut is not None:
             input_tensor = self.conv_shortcut(input_tensor)
         return hidden.add_(input_tensor)
+
+
+class LeanDown(Unfolded, DownEncoderBlock2D):
+    """A block of a lean encoder."""
+
+
+class LeanUp(Unfolded, UpDecoderBlock2D):
+    """A block of a lean decoder."""
+
+
+class LeanEncoder(Encoder):
+    """An encoder that calls the layers of its blocks itself, so that no caller holds what a block was given."""
+
+    def forward(self, sample: Tensor) -> Tensor:
+        sample = self.conv_in(sample)
+        for layer in _layers(self.down_blocks):
+            sample = layer(sample)
+        return _finished(self, self.mid_block(sample))
+
+
+class LeanDecoder(Decoder):
+    """A decoder that does likewise. At 512×512 what its last block was given is 0.13 GB."""
+
+    def forward(self, sample: Tensor, latent_embeds: Tensor | None = None) -> Tensor:
+        assert latent_embeds is None
+        sample = self.mid_block(self.conv_in(sample))
+        for layer in _layers(self.up_blocks):
+            sample = layer(sample)
+        return _finished(self, sample)
 
 
 class LeanAttention:
@@ -72,6 +106,32 @@ def make_lean(module: nn.Module) -> None:
             each.__class__ = LeanResnet
         elif type(each) is Attention and _is_transformers(each):
             each.set_processor(cast("Any", LeanAttention()))
+    for each in module.modules():
+        if type(each) is Encoder and _unfolded(each.down_blocks, DownEncoderBlock2D, LeanDown):
+            each.__class__ = LeanEncoder
+        elif type(each) is Decoder and _unfolded(each.up_blocks, UpDecoderBlock2D, LeanUp):
+            each.__class__ = LeanDecoder
+
+
+def _unfolded(blocks: Iterable[nn.Module], kind: type[nn.Module], lean: type[nn.Module]) -> bool:
+    """Whether the blocks of an autoencoder could be made lean: all are of that kind, with lean layers."""
+    blocks = list(blocks)
+    if not all(type(each) is kind and all(type(layer) is LeanResnet for layer in each.resnets) for each in blocks):
+        return False
+    for each in blocks:
+        each.__class__ = lean
+    return True
+
+
+def _layers(blocks: Iterable[nn.Module]) -> Iterator[nn.Module]:
+    """The layers of an autoencoder's blocks, in order."""
+    for block in blocks:
+        for part in block.children():  # the residual blocks, then what changes the size
+            yield from part.children()
+
+
+def _finished(coder: Encoder | Decoder, sample: Tensor) -> Tensor:
+    return coder.conv_out(functional.silu(coder.conv_norm_out(sample), inplace=True))
 
 
 def _is_plain(block: ResnetBlock2D) -> bool:
