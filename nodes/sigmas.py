@@ -137,6 +137,23 @@ def AlignYourStepsScheduler(
     return align_your_steps(model_type, steps, denoise)
 
 
+@node(title="Schedule: GITS", category=_SCHEDULERS)
+def GITSScheduler(
+    coeff: Annotated[
+        float,
+        Range(0.80, 1.50, 0.05),
+        Label("coefficient"),
+        Help("Higher takes more of the steps at low noise; 1.2 is what the authors use."),
+    ] = 1.20,
+    steps: Annotated[int, Range(2, 1000), Help("2 to 20 were searched for; more are interpolated.")] = 10,
+    denoise: Denoise = 1.0,
+) -> Sigmas:
+    """Levels at which few steps stray least from Stable Diffusion 1's paths (Chen et al. 2024)."""
+    from diffusion.sampling.gits import gits
+
+    return gits(coeff, steps, denoise)
+
+
 @node(title="Split sigmas", category=_SIGMAS)
 def SplitSigmas(
     sigmas: Sigmas, step: Annotated[int, Range(0, 10000), Help("How many steps the first part has.")] = 0

@@ -49,13 +49,24 @@ def turbo(levels: DiscreteSchedule, steps: int, denoise: float) -> Tensor:
 def align_your_steps(family: str, steps: int, denoise: float = 1.0) -> Tensor:
     """The published schedule, at other than ten steps interpolated in log sigma; below a denoise of 1, its last
     round(steps · denoise) steps. The last level is 0."""
+    levels = torch.tensor(ALIGN_YOUR_STEPS[family], dtype=torch.float64)
+    return last_steps(in_log_sigma(levels, steps), steps, denoise)
+
+
+def in_log_sigma(levels: Tensor, steps: int) -> Tensor:
+    """Positive levels, float64, for another number of steps: interpolated evenly in log sigma where it differs."""
+    if steps + 1 == len(levels):
+        return levels
+    place = torch.linspace(0, len(levels) - 1, steps + 1, dtype=torch.float64)
+    below = place.floor().long().clamp(max=len(levels) - 2)
+    return torch.lerp(levels.log()[below], levels.log()[below + 1], place - below).exp()
+
+
+def last_steps(levels: Tensor, steps: int, denoise: float) -> Tensor:
+    """The levels of the last round(steps · denoise) of the steps, with 0 in the place of the last; float32, and empty
+    where denoise is 0."""
     if denoise <= 0.0:
         return torch.empty(0)
-    levels = torch.tensor(ALIGN_YOUR_STEPS[family], dtype=torch.float64)
-    if steps + 1 != len(levels):
-        place = torch.linspace(0, len(levels) - 1, steps + 1, dtype=torch.float64)
-        below = place.floor().long().clamp(max=len(levels) - 2)
-        levels = torch.lerp(levels.log()[below], levels.log()[below + 1], place - below).exp()
     kept = round(steps * denoise) if denoise < 1.0 else steps
     levels = levels[-(kept + 1) :].clone()
     levels[-1] = 0.0

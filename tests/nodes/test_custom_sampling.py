@@ -179,6 +179,7 @@ def test_schedulers_make_levels(parts: Parts):
         (sigmas.SDTurboScheduler(context, model, 4), 5),
         (sigmas.BetaSamplingScheduler(context, model, 7, 0.5, 0.7), 8),
         (sigmas.AlignYourStepsScheduler("SDXL", 7), 8),
+        (sigmas.GITSScheduler(1.2, 7), 8),
         (sigmas.BasicScheduler(context, model, "normal", 7), 8),
     ):
         assert len(made) == count
@@ -263,6 +264,7 @@ WIDGETS: Mapping[str, tuple[str, ...]] = {
     "BasicScheduler": ("scheduler", "steps", "denoise"),
     "KarrasScheduler": ("steps", "sigma_max", "sigma_min", "rho"),
     "AlignYourStepsScheduler": ("model_type", "steps", "denoise"),
+    "GITSScheduler": ("coeff", "steps", "denoise"),
     "DualCFGGuider": ("cfg_conds", "cfg_cond2_negative", "style"),
 }  # fmt: skip
 

@@ -51,7 +51,7 @@ def levels(graph: Graph, model: list[Any]) -> list[list[Any]]:
     made.append(graph.add("BetaSamplingScheduler", model=model, **steps))
     free = ("KarrasScheduler", "ExponentialScheduler", "PolyexponentialScheduler", "VPScheduler")
     made += [graph.add(name, **steps) for name in free]
-    made.append(graph.add("AlignYourStepsScheduler", **steps))
+    made += [graph.add(name, **steps) for name in ("AlignYourStepsScheduler", "GITSScheduler")]
     high, low = (
         graph.add("SplitSigmas", sigmas=made[0], step=1)[0],
         graph.add("SplitSigmasDenoise", sigmas=made[1])[0],
