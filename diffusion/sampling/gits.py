@@ -42,7 +42,7 @@ def gits(coefficient: float, steps: int, denoise: float = 1.0) -> Tensor:
 
 
 def _sigmas(hundredths: Tensor) -> Tensor:
-    """Stable Diffusion 1's noise levels at times in hundredths of its 1,000 steps, along straight lines of log alpha."""
+    """Stable Diffusion 1's noise levels at times in hundredths of its 1,000 steps, interpolated in log alpha."""
     log_alphas = -0.5 * DiscreteSchedule.scaled_linear().sigmas.double().square().log1p()
     place = hundredths.double() * (_LAST_TIMESTEP / 100)
     below = place.floor().long().clamp(max=_LAST_TIMESTEP - 1)
