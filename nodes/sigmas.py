@@ -32,13 +32,13 @@ def BasicScheduler(
     steps: Steps = 20,
     denoise: Denoise = 1.0,
 ) -> Sigmas:
-    """The noise levels that *Sample* would follow. Below a denoise of 1, the last steps of a schedule of
-    steps / denoise."""
+    """The noise levels that *Sample* would follow, never more than the steps asked for. Below a denoise of 1, the last
+    steps of a schedule of steps / denoise."""
     from diffusion.sampling.ksampler import run_sigmas
     from diffusion.sampling.samplers import sampler_named
 
     levels = context.residency.unet(model).sampling
-    return run_sigmas(levels, sampler_named("euler"), scheduler, steps, denoise)
+    return run_sigmas(levels, sampler_named("euler"), scheduler, steps, denoise)[-(steps + 1) :]
 
 
 @node(title="Schedule: Karras", category=_SCHEDULERS)

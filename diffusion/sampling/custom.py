@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from diffusion.errors import DiffusionError
-from diffusion.sampling import er_sde, euler, lcm, sa_solver
+from diffusion.sampling import euler, lcm, sa_solver
 from diffusion.sampling.samplers import Sampler, sampler_named
 from diffusion.values import SamplerRef
 
@@ -43,13 +44,15 @@ def _er_sde(options: Mapping[str, Any]) -> Sampler:
         raise DiffusionError(f"There is no solver type {solver!r}.", input="solver_type", code="bad_sampler")
     if eta == 0.0:
         kept["s_noise"] = 0.0
-    return Sampler(er_sde.er_sde, noise="generator", options={**kept, "scale": lambda sigma: sigma ** (1.0 + eta)})
+    kept["scale"] = lambda sigma: sigma ** (1.0 + eta)
+    return replace(sampler_named("er_sde"), options=kept)
 
 
 def _sa_solver(name: str, options: Mapping[str, Any]) -> Sampler:
     kept = dict(options)
     high, low, eta = kept.pop("sde_start_sigma"), kept.pop("sde_end_sigma"), kept.pop("eta")
-    return sampler_named(name).with_options(**kept, tau=sa_solver.tau_between(high, low, eta))
+    set_up = sampler_named(name).with_options(**kept, tau=sa_solver.tau_between(high, low, eta))
+    return replace(set_up, rises=eta == 0.0)
 
 
 def _lcm_upscale(options: Mapping[str, Any]) -> Sampler:
@@ -58,4 +61,4 @@ def _lcm_upscale(options: Mapping[str, Any]) -> Sampler:
     kept = dict(options)
     method = kept.pop("upscale_method")
     kept["resize"] = lambda x, width, height: scaled(x, width, height, method)
-    return Sampler(lcm.lcm_upscale, noise="any_size", options=kept)
+    return Sampler(lcm.lcm_upscale, noise="any_size", options=kept, rises=True, repeats=True)

@@ -32,12 +32,13 @@ def dpm_2_ancestral(
     eta: float = 1.0,
     s_noise: float = 1.0,
 ) -> Tensor:
-    """`dpm_2` that goes further down and adds fresh noise back."""
+    """`dpm_2` that goes further down and adds fresh noise back, but none to a step that went down to 0."""
     for i in range(len(sigmas) - 1):
         denoised = denoise(x, sigmas[i])
         down, up = ancestral_step(sigmas[i], sigmas[i + 1], eta)
         x = _midpoint(denoise, x, denoised, sigmas[i], down)
-        x = add_noise(x, noise, sigmas[i], sigmas[i + 1], up * s_noise)
+        if down > 0.0:
+            x = add_noise(x, noise, sigmas[i], sigmas[i + 1], up * s_noise)
         report(i, sigmas[i], denoised)
     return x
 
@@ -160,15 +161,15 @@ def dpm_adaptive(
 ) -> Tensor:
     """DPM-Solver-12 and -23 (appendix C): steps of `order` (2 or 3) whose size follows the difference to the order
     below, by a PID controller with gains `p`, `i`, `d`; a step is taken again, smaller, when the factor for its size is
-    below `safety`. With `eta` the steps go further down and `noise` makes up for it. Progress is reported as the part
-    of the way in log sigma.
+    below `safety`. With `eta`, which needs sigmas that fall, the steps go further down and `noise` makes up for it.
+    Progress is reported as the part of the way in log sigma.
     """
     total = len(sigmas) - 1
     start, end = _times(sigmas)
     now, lower = start, x
-    control = _StepSize(first_step, 1.5 if eta else order, (p, i, d), safety)
-    while now < end - 1e-5:
-        after = min(end, now + control.size)
+    control = _StepSize(math.copysign(first_step, end - start), 1.5 if eta else order, (p, i, d), safety)
+    while abs(end - now) > 1e-5:
+        after = end if abs(control.size) > abs(end - now) else now + control.size
         target, up = after, 0.0
         if eta:
             down, _ = ancestral_step(math.exp(-now), math.exp(-after), eta)

@@ -18,9 +18,11 @@ def euler_step(x: Tensor, denoised: Tensor, sigma: float, sigma_next: float) -> 
 
 def ancestral_step(sigma: float, sigma_next: float, eta: float = 1.0) -> tuple[float, float]:
     """Split the step to `sigma_next` into a deterministic part, down to the first sigma returned, and fresh noise of
-    the second: down² + up² = sigma_next². `eta` 1 is DDPM's posterior, 0 the ODE."""
+    the second: down² + up² = sigma_next². `eta` 1 is DDPM's posterior, 0 the ODE. A step that rises is all noise."""
     if sigma_next == 0.0 or eta == 0.0:
         return sigma_next, 0.0
+    if sigma_next > sigma:
+        return 0.0, sigma_next
     up = min(sigma_next, eta * math.sqrt(sigma_next**2 * (sigma**2 - sigma_next**2) / sigma**2))
     return math.sqrt(sigma_next**2 - up**2), up
 
@@ -53,12 +55,13 @@ def euler_ancestral(
     eta: float = 1.0,
     s_noise: float = 1.0,
 ) -> Tensor:
-    """Euler steps that go further down and add fresh noise back."""
+    """Euler steps that go further down and add fresh noise back, but none to a step that went down to 0."""
     for i in range(len(sigmas) - 1):
         denoised = denoise(x, sigmas[i])
         down, up = ancestral_step(sigmas[i], sigmas[i + 1], eta)
         x = euler_step(x, denoised, sigmas[i], down)
-        x = add_noise(x, noise, sigmas[i], sigmas[i + 1], up * s_noise)
+        if down > 0.0:
+            x = add_noise(x, noise, sigmas[i], sigmas[i + 1], up * s_noise)
         report(i, sigmas[i], denoised)
     return x
 

@@ -168,14 +168,20 @@ class Guidance:
 
     def with_unconditional(self, x: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
         if not self._has_negative:
+            return self._without_negative(x, sigma)
+        positive, negative = self._sides(x, sigma, ("positive", "negative"))
+        return mixed(self._seen(x, sigma, positive, negative), self._patches), negative
+
+    def _without_negative(self, x: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
+        """What a sampler gets that asks for the unconditional latent where there is no negative: zeros."""
+        if any(patch.needs_negative for patch in self._patches):
             raise DiffusionError(
-                "This sampler or model patch needs a negative prompt, and the guider has none.",
+                "This model patch needs a negative prompt, and the guider has none.",
                 input="guider",
                 code="bad_guider",
                 hint="Use CFGGuider.",
             )
-        positive, negative = self._sides(x, sigma, ("positive", "negative"))
-        return mixed(self._seen(x, sigma, positive, negative), self._patches), negative
+        return self(x, sigma), torch.zeros_like(x)
 
     def _seen(self, x: Tensor, sigma: float, positive: Tensor, negative: Tensor | None) -> Seen:
         return Seen(

@@ -79,10 +79,12 @@ def split_at(sigmas: Tensor, step: int) -> tuple[Tensor, Tensor]:
 
 
 def split_at_denoise(sigmas: Tensor, denoise: float) -> tuple[Tensor, Tensor]:
-    """The same, with the second part as `denoise` of the steps."""
+    """The same, with the second part as `denoise` of the steps; where that is none, the first part is empty."""
     if len(sigmas) == 0:
         return sigmas, sigmas
     last = round(max(len(sigmas) - 1, 0) * denoise)
+    if last == 0:
+        return sigmas[:0], sigmas[-1:]
     return split_at(sigmas, len(sigmas) - 1 - last)
 
 

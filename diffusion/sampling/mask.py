@@ -16,10 +16,15 @@ from diffusion.sampling.run_patches import RunPatch
 def fit_mask(mask: Tensor, shape: torch.Size) -> Tensor:
     """A mask `[H,W]`, `[B,H,W]` or `[B,1,H,W]` as `[B,1,h,w]` for latents of `shape`: resized bilinearly, and repeated
     or cut to the batch."""
+    return repeat_to(scaled_mask(mask, shape), shape[0])
+
+
+def scaled_mask(mask: Tensor, shape: torch.Size) -> Tensor:
+    """A mask `[H,W]`, `[B,H,W]` or `[B,1,H,W]` as `[B,1,h,w]` for latents of `shape`, resized bilinearly."""
     mask = mask.detach().float().reshape(-1, 1, *mask.shape[-2:])
-    if mask.shape[-2:] != shape[-2:]:
-        mask = torch.nn.functional.interpolate(mask, size=tuple(shape[-2:]), mode="bilinear")
-    return repeat_to(mask, shape[0])
+    if mask.shape[-2:] == shape[-2:]:
+        return mask
+    return torch.nn.functional.interpolate(mask, size=tuple(shape[-2:]), mode="bilinear")
 
 
 class MaskedDenoise:

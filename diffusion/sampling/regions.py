@@ -17,7 +17,7 @@ from torch import Tensor
 
 from diffusion.errors import DiffusionError
 from diffusion.sampling.discrete import DiscreteSchedule
-from diffusion.sampling.mask import fit_mask
+from diffusion.sampling.mask import fit_mask, scaled_mask
 from diffusion.values import CondEntry
 
 FEATHER = 8
@@ -131,7 +131,7 @@ def seen_box(options: Mapping[str, object], shape: torch.Size, input: str) -> Bo
     """The piece of the latent that a prompt sees: the box around its mask, or its area; None for all of it."""
     mask = options.get("mask")
     if isinstance(mask, Tensor) and options.get("area_to_mask_bounds"):
-        return _bounds(fit_mask(mask, shape))
+        return _bounds(scaled_mask(mask, shape))
     return area_box(options, shape, input)
 
 

@@ -28,7 +28,7 @@ def res_multistep(
     for i in range(len(sigmas) - 1):
         denoised = denoise(x, sigmas[i])
         down, up = ancestral_step(sigmas[i], sigmas[i + 1], eta)
-        if last is None or down == 0.0:
+        if last is None or down == 0.0 or last_down == 0.0:
             x = euler_step(x, denoised, sigmas[i], down)
         else:
             x = _second_order(x, denoised, last, sigmas[i - 1 : i + 1], last_down, down)
@@ -55,7 +55,7 @@ def res_multistep_cfg_pp(
     for i in range(len(sigmas) - 1):
         denoised, unconditional = denoise.with_unconditional(x, sigmas[i])
         down, up = ancestral_step(sigmas[i], sigmas[i + 1], eta)
-        if last is None or down == 0.0:
+        if last is None or down == 0.0 or last_down == 0.0:
             x = torch.add(denoised, x - unconditional, alpha=down / sigmas[i])
         else:
             moved = x + (denoised - unconditional)

@@ -123,14 +123,16 @@ def check_latent(model: DenoiserModel, latent: Latent) -> None:
 
 
 def _checked_levels(sigmas: Tensor, sampler: Sampler) -> list[float]:
-    """The sigmas as numbers. A level that repeats the one before is no step and is left out."""
+    """The sigmas as numbers. Where a level that repeats the one before is no step, it is left out."""
     given: list[float] = sigmas.tolist()
-    levels = given[:1] + [sigma for before, sigma in pairwise(given) if sigma != before]
+    kept = sampler.repeats
+    levels = given[:1] + [sigma for before, sigma in pairwise(given) if sigma != before or (kept and sigma > 0.0)]
     if not all(0.0 < sigma < math.inf for sigma in levels[:-1]) or not 0.0 <= levels[-1] < math.inf:
         raise DiffusionError("The sigmas must be positive but for the last.", input="sigmas", code="bad_sigmas")
-    if sampler.noise != "none" and any(after > before for before, after in pairwise(levels)):
+    if not sampler.follows_rising and any(after > before for before, after in pairwise(levels)):
         raise DiffusionError(
-            "This sampler adds noise on the way down and cannot follow sigmas that rise. Use euler for that.",
+            "This sampler adds noise on the way down and cannot follow sigmas that rise.",
+            hint="Use euler for that, or an eta of 0 where the sampler has one.",
             input="sampler",
             code="bad_sigmas",
         )

@@ -32,6 +32,10 @@ class Sampler:
     """Settings that depend on the model's noise levels; `options` go before them."""
     fresh_mask_noise: bool = False
     """With a noise mask, what lies outside is noised with a second draw (seed + 1)."""
+    rises: bool = False
+    """Whether it can follow sigmas that rise even while it adds noise; every sampler can that adds none."""
+    repeats: bool = False
+    """Whether a level that repeats the one before is a step, which to most samplers it isn't."""
 
     def __call__(
         self,
@@ -53,6 +57,11 @@ class Sampler:
             options["noise"] = brownian_noise(x, sigmas, seed, on_device=self.noise == "brownian_on_device")
         return self.run(denoise, x, sigmas, report=report, **options)
 
+    @property
+    def follows_rising(self) -> bool:
+        """Whether it can follow sigmas that rise, as it is set."""
+        return self.rises or self.noise == "none" or self.options.get("eta") == 0.0
+
     def with_options(self, **options: object) -> Sampler:
         """The same sampler with other settings."""
         return replace(self, options={**self.options, **options})
@@ -69,7 +78,8 @@ def _tau(levels: DiscreteSchedule) -> Mapping[str, object]:
     return {"tau": sa_solver.tau_between(levels.percent_to_sigma(0.2), levels.percent_to_sigma(0.8))}
 
 
-_ancestral = partial(Sampler, noise="generator")
+_ancestral = partial(Sampler, noise="generator", rises=True)
+_seeded = partial(Sampler, noise="generator")
 _brownian = partial(Sampler, noise="brownian")
 _on_device = partial(Sampler, noise="brownian_on_device")
 
@@ -98,8 +108,8 @@ SAMPLER_TABLE: Mapping[str, Sampler] = {
     "dpmpp_3m_sde": _brownian(sde.dpmpp_3m_sde),
     "dpmpp_3m_sde_gpu": _on_device(sde.dpmpp_3m_sde),
     # DDPM's ancestral step is Euler's with the noise of the posterior, written for x / sqrt(sigma² + 1).
-    "ddpm": _ancestral(euler.euler_ancestral),
-    "lcm": _ancestral(lcm.lcm),
+    "ddpm": _seeded(euler.euler_ancestral),
+    "lcm": _ancestral(lcm.lcm, repeats=True),
     "ipndm": Sampler(multistep.ipndm),
     "ipndm_v": Sampler(multistep.ipndm_v),
     "deis": Sampler(multistep.deis),
@@ -110,10 +120,10 @@ SAMPLER_TABLE: Mapping[str, Sampler] = {
     "gradient_estimation": Sampler(res.gradient_estimation),
     "gradient_estimation_cfg_pp": Sampler(res.gradient_estimation_cfg_pp),
     "er_sde": _ancestral(er_sde.er_sde),
-    "seeds_2": _ancestral(seeds.seeds_2),
-    "seeds_3": _ancestral(seeds.seeds_3),
-    "sa_solver": _ancestral(sa_solver.sa_solver, level_options=_tau),
-    "sa_solver_pece": _ancestral(sa_solver.sa_solver, options={"pece": True}, level_options=_tau),
+    "seeds_2": _seeded(seeds.seeds_2),
+    "seeds_3": _seeded(seeds.seeds_3),
+    "sa_solver": _seeded(sa_solver.sa_solver, level_options=_tau),
+    "sa_solver_pece": _seeded(sa_solver.sa_solver, options={"pece": True}, level_options=_tau),
     "ddim": Sampler(euler.euler, fresh_mask_noise=True),
     "uni_pc": Sampler(unipc.uni_pc, drops_penultimate=True),
     "uni_pc_bh2": Sampler(unipc.uni_pc, options={"variant": "bh2"}, drops_penultimate=True),

@@ -30,12 +30,16 @@ def uni_pc(
     """Data-prediction UniPC with B(h) = h (`bh1`) or e^h - 1 (`bh2`).
 
     The order rises from 1 at the start and falls back to 1 at the end. The evaluation that corrects a step is the one
-    the next step starts from, so each step costs one evaluation.
+    the next step starts from, so each step costs one evaluation. A run of one step evaluates and changes nothing but
+    the scale, as the reference does.
     """
     steps = len(sigmas) - 1
     levels = [*sigmas[:-1], sigmas[-1] if sigmas[-1] > 0.0 else LAST_SIGMA]
-    highest = max(1, min(order, steps - 1))
+    highest = min(order, steps - 1)
     history = [denoise(x, levels[0])]
+    if steps == 1:
+        report(0, levels[0], history[0])
+        return x * math.sqrt((1 + levels[1] ** 2) / (1 + levels[0] ** 2))
     for i in range(steps):
         used = min(highest, i + 1, steps - i)
         update = _Update(levels, i, used, variant)

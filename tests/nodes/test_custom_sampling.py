@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from diffusion.errors import DiffusionError
+from diffusion.sampling.schedules import schedule
 from diffusion.values import Conditioning, Latent, ModelRef, SamplerRef
 from executor.codec import Codec
 from executor.settings import VALUE_MODULES
@@ -189,6 +190,15 @@ def test_schedulers_make_levels(parts: Parts):
     assert torch.equal(beta, sigmas.BasicScheduler(context, model, "beta", 7))
 
 
+@pytest.mark.parametrize("steps", [15, 30])
+def test_the_basic_scheduler_never_gives_more_steps_than_were_asked_for(parts: Parts, steps: int):
+    """KSampler takes the steps beyond that `ddim_uniform` finds; this node leaves out the first of them."""
+    made = sigmas.BasicScheduler(parts.context, parts.model, "ddim_uniform", steps)
+    whole = schedule(parts.context.residency.unet(parts.model).sampling, "ddim_uniform", steps)
+    assert len(whole) > steps + 1
+    assert torch.equal(made, whole[-(steps + 1) :])
+
+
 def test_levels_are_cut_and_turned():
     levels = sigmas.KarrasScheduler(4)
     assert [len(part) for part in sigmas.SplitSigmasDenoise(levels, 0.25)] == [4, 2]
@@ -218,7 +228,7 @@ def test_bad_parts_are_blamed_on_the_input_of_this_node(parts: Parts):
         )
     assert caught.value.input == "guider"
     with pytest.raises(DiffusionError, match="cannot follow sigmas that rise") as caught:
-        custom(parts, SamplerRef("euler_ancestral"), sigmas.FlipSigmas(sigmas.KarrasScheduler(2)))
+        custom(parts, SamplerRef("dpmpp_sde"), sigmas.FlipSigmas(sigmas.KarrasScheduler(2)))
     assert caught.value.input == "sampler"
 
 

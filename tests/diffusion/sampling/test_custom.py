@@ -60,6 +60,20 @@ def test_a_setting_takes_effect_and_its_default_does_not(name: str, defaults: di
     assert not torch.allclose(walk(name, **{**defaults, **changed}), plain, atol=1e-3)
 
 
+@pytest.mark.parametrize("name", ["euler_ancestral", "dpm_2_ancestral"])
+def test_a_step_that_an_eta_above_1_sends_to_zero_gets_no_noise(name: str):
+    sigmas = torch.tensor([14.0, 1.0])
+    down = walk(name, sigmas=sigmas, eta=1.5)
+    assert torch.equal(down, walk(name, sigmas=sigmas, eta=3.0))
+    assert torch.equal(down, walk(name, sigmas=sigmas, eta=1.5, s_noise=0.0))
+
+
+@pytest.mark.parametrize("name", ["dpmpp_2m_sde", "dpmpp_3m_sde", "dpmpp_sde", "dpmpp_2s_ancestral"])
+def test_without_noise_stochastic_samplers_follow_sigmas_that_rise(name: str):
+    rising = torch.tensor([0.1, 0.2, 0.4, 0.7, 1.0, 1.5])
+    assert torch.allclose(walk(name, sigmas=rising, eta=0.0), walk("heun", sigmas=rising), atol=0.2)
+
+
 def test_reverse_time_er_sde_without_noise_is_the_ode():
     reverse: dict[str, Any] = {"solver_type": "Reverse-time SDE", "max_stage": 3, "eta": 0.0, "s_noise": 1.0}
     ode: dict[str, Any] = {**reverse, "solver_type": "ODE", "eta": 1.0}

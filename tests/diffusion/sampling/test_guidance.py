@@ -145,6 +145,16 @@ def test_the_box_around_a_mask_is_compared_like_an_area() -> None:
     assert sorted((call[0].shape[0], call[0].shape[-1]) for call in model.calls) == [(2, 16), (2, 32)]
 
 
+def test_the_box_is_around_all_masks_of_a_batch() -> None:
+    model = TinyModel()
+    x = torch.randn(1, 4, 32, 32, generator=torch.Generator().manual_seed(0))
+    mask = torch.zeros(2, 32, 32)
+    mask[0, :, 4:12], mask[1, :, 12:20] = 1.0, 1.0
+    both = together(prompt(-0.3), prompt(0.3, mask=mask, area_to_mask_bounds=True))
+    Guidance(model, both, prompt(0.0), 7.0, shape=x.shape)(x, 3.0)
+    assert sorted(call[0].shape[-1] for call in model.calls) == [16, 32]
+
+
 class Told(TinyModel):
     """Keeps what it was told of each prompt."""
 

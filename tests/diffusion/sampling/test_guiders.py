@@ -39,8 +39,9 @@ def test_one_prompt_alone_is_followed_as_it_is():
     model, guided = ask(CfgRule(prompt(0.3)))
     assert torch.allclose(guided(X, SIGMA), alone(0.3), atol=1e-5)
     assert model.calls[0][0].shape[0] == 1
-    with pytest.raises(DiffusionError, match="needs a negative prompt"):
-        guided.with_unconditional(X, SIGMA)
+    positive, unconditional = guided.with_unconditional(X, SIGMA)
+    assert torch.allclose(positive, alone(0.3), atol=1e-5)
+    assert not unconditional.any()
 
 
 def test_two_prompts_are_two_steps_from_the_negative():

@@ -221,10 +221,43 @@ def test_a_sigma_that_repeats_is_no_step() -> None:
     assert torch.equal(along([3.0, 3.0, 1.0, 0.0], "dpmpp_2m").samples, along([3.0, 1.0, 0.0], "dpmpp_2m").samples)
 
 
-def test_sigmas_may_rise_where_no_noise_is_added() -> None:
-    assert torch.isfinite(along([0.1, 1.0, 3.0], "euler").samples).all()
+def test_a_sigma_that_repeats_is_a_step_of_lcm_which_noises_afresh() -> None:
+    assert not torch.equal(along([3.0, 3.0, 1.0, 0.0], "lcm").samples, along([3.0, 1.0, 0.0], "lcm").samples)
+
+
+@pytest.mark.parametrize("sampler", ["euler", "dpm_fast", "dpm_adaptive", "dpmpp_2m", "er_sde"])
+def test_sigmas_may_rise_where_no_noise_is_added(sampler: str) -> None:
+    risen = along([0.1, 0.5, 1.5], sampler).samples
+    assert torch.isfinite(risen).all()
+    assert torch.allclose(risen, along([0.1, 0.5, 1.5], "heun").samples, atol=0.5)
+    assert not torch.allclose(risen, along([0.1], "euler").samples, atol=0.5)
+
+
+@pytest.mark.parametrize("sampler", ["dpmpp_2m_sde", "dpmpp_sde", "seeds_2", "ddpm", "sa_solver"])
+def test_sigmas_that_rise_are_refused_where_the_noise_would_be_imaginary(sampler: str) -> None:
     with pytest.raises(DiffusionError, match="rise"):
-        along([0.1, 1.0, 3.0], "euler_ancestral")
+        along([0.1, 1.0, 3.0], sampler)
+
+
+@pytest.mark.parametrize("sampler", ["euler_ancestral", "dpm_2_ancestral"])
+def test_a_rising_step_of_an_ancestral_sampler_is_the_clean_latent(sampler: str) -> None:
+    seen: list[StepInfo] = []
+    made = sample_sigmas(
+        TinyModel(), sampler_named(sampler), torch.tensor([0.1, 1.0]), latent=PICTURE, positive=prompt(0.1),
+        negative=prompt(-0.1), cfg=5.0, seed=1, on_step=seen.append,
+    )  # fmt: skip
+    assert torch.allclose(made.samples, seen[-1].denoised / TinyModel.latent_scale, atol=1e-5)
+
+
+@pytest.mark.parametrize("sampler", ["lcm", "dpmpp_2s_ancestral", "res_multistep_ancestral", "euler_ancestral_cfg_pp"])
+def test_other_ancestral_samplers_noise_it_to_the_level_it_rises_to(sampler: str) -> None:
+    risen = along([0.1, 1.0, 20.0, 19.0], sampler).samples * TinyModel.latent_scale
+    assert 12.0 < float(risen.std()) < 30.0
+
+
+def test_one_step_of_uni_pc_changes_only_the_scale() -> None:
+    made = along([2.0, 0.5], "uni_pc").samples
+    assert torch.allclose(made, along([2.0], "euler").samples * math.sqrt(1.25 / 5.0), atol=1e-5)
 
 
 def along(sigmas: list[float], sampler: str) -> Latent:

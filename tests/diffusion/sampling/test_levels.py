@@ -50,6 +50,11 @@ def test_other_numbers_of_aligned_steps_are_interpolated_in_log_sigma():
     assert levels.align_your_steps("SD1", 20, 0.0).numel() == 0
 
 
+def test_a_split_by_a_denoise_of_no_step_leaves_the_first_part_empty():
+    high, low = levels.split_at_denoise(torch.tensor([3.0, 2.0, 1.0, 0.0]), 0.1)
+    assert (high.tolist(), low.tolist()) == ([], [0.0])
+
+
 @given(st.integers(1, 30), st.integers(0, 40))
 def test_the_parts_of_a_split_share_the_level_between(count: int, step: int):
     sigmas = torch.linspace(10, 0, count + 1)
@@ -65,8 +70,9 @@ def test_the_parts_of_a_split_share_the_level_between(count: int, step: int):
 @given(st.integers(1, 30), st.floats(0.0, 1.0))
 def test_a_split_by_denoise_gives_its_part_of_the_steps_to_the_low_levels(count: int, denoise: float):
     high, low = levels.split_at_denoise(torch.linspace(10, 0, count + 1), denoise)
-    assert len(low) - 1 == round(count * denoise)
-    assert len(high) + len(low) == count + 2
+    steps = round(count * denoise)
+    assert len(low) - 1 == steps
+    assert len(high) + len(low) == (count + 2 if steps else 1)
 
 
 def test_flipped_levels_start_just_above_zero():
