@@ -53,7 +53,8 @@ def KarrasScheduler(
 
     if rho <= 0.0:
         raise NodeError("rho must be above 0.", input="rho")
-    _check_ends(sigma_max, sigma_min)
+    check_numbers(sigma_min=sigma_min)
+    _check_ends(sigma_max=sigma_max)
     return karras_between(steps, sigma_min, sigma_max, rho)
 
 
@@ -62,7 +63,7 @@ def ExponentialScheduler(steps: Steps = 20, sigma_max: SigmaMax = 14.614642, sig
     """Even steps in log sigma."""
     from diffusion.sampling.schedules import exponential_between
 
-    _check_ends(sigma_max, sigma_min)
+    _check_ends(sigma_max=sigma_max, sigma_min=sigma_min)
     return exponential_between(steps, sigma_min, sigma_max)
 
 
@@ -78,7 +79,7 @@ def PolyexponentialScheduler(
     """Steps in log sigma that are spaced by a power."""
     from diffusion.sampling.levels import polyexponential
 
-    _check_ends(sigma_max, sigma_min)
+    _check_ends(sigma_max=sigma_max, sigma_min=sigma_min)
     return polyexponential(steps, sigma_min, sigma_max, rho)
 
 
@@ -193,8 +194,8 @@ def SetFirstSigma(
     return with_first(sigmas, sigma)
 
 
-def _check_ends(sigma_max: float, sigma_min: float) -> None:
-    check_numbers(sigma_max=sigma_max, sigma_min=sigma_min)
-    for name, value in (("sigma_max", sigma_max), ("sigma_min", sigma_min)):
+def _check_ends(**ends: float) -> None:
+    check_numbers(**ends)
+    for name, value in ends.items():
         if value <= 0.0:
             raise NodeError(f"{name} must be above 0.", input=name)

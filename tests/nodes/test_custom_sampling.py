@@ -199,6 +199,10 @@ def test_the_basic_scheduler_never_gives_more_steps_than_were_asked_for(parts: P
     assert torch.equal(made, whole[-(steps + 1) :])
 
 
+def test_a_karras_schedule_may_end_at_zero():
+    assert sigmas.KarrasScheduler(4, sigma_min=0.0)[-2:].tolist() == [0.0, 0.0]
+
+
 def test_levels_are_cut_and_turned():
     levels = sigmas.KarrasScheduler(4)
     assert [len(part) for part in sigmas.SplitSigmasDenoise(levels, 0.25)] == [4, 2]
