@@ -1,7 +1,4 @@
-"""The command line: run a workflow without a server, `python -m executor run FILE`.
-
-Exit codes: 0 done, 2 wrong usage or unreadable file, 3 invalid workflow, 4 a node failed, 130 cancelled.
-"""
+"""The command line: run a workflow without a server, `python -m executor run FILE`."""
 
 from __future__ import annotations
 
@@ -43,13 +40,17 @@ from executor.variations import WrongUsage, with_changes, with_plot, with_prompt
 from nodes.sdk.spec import Catalogue
 
 OK, USAGE, INVALID, FAILED, CANCELLED = 0, 2, 3, 4, 130
+EXIT_CODES = (
+    f"Exit codes: {OK} done, {USAGE} wrong usage or unreadable file, {INVALID} invalid workflow, {FAILED} a node failed, "
+    f"{CANCELLED} cancelled."
+)
 
 
 def parser() -> argparse.ArgumentParser:
     """The flags of the command line."""
     top = argparse.ArgumentParser(prog="python -m executor", description="Run workflows from the command line.")
     commands = top.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help="run a workflow and print the files it made")
+    run = commands.add_parser("run", help="run a workflow and print the files it made", epilog=EXIT_CODES)
     run.add_argument("file", type=Path, help="a workflow, a ComfyUI API prompt, or a picture that carries one")
     run.add_argument(
         "--set",
