@@ -41,8 +41,8 @@ from nodes.sdk.spec import Catalogue
 
 OK, USAGE, INVALID, FAILED, CANCELLED = 0, 2, 3, 4, 130
 EXIT_CODES = (
-    f"Exit codes: {OK} done, {USAGE} wrong usage or unreadable file, {INVALID} invalid workflow, {FAILED} a node failed, "
-    f"{CANCELLED} cancelled."
+    f"Exit codes: {OK} done, {USAGE} wrong usage or unreadable file, {INVALID} invalid workflow, "
+    f"{FAILED} a node failed, {CANCELLED} cancelled."
 )
 
 
