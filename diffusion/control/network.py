@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 _UNION = "union"
 """The name of the layers that only a union network has, within the module."""
 
+_POOLED = ("_shuffle", "_shuffle_fp16")
+"""How the names of files, without their ending, end whose residuals are pooled."""
+
 
 class WrongControlNet(DiffusionError):
     """A control network that was made for another kind of model, or is used as what it is not."""
@@ -45,6 +49,8 @@ class LoadedControlNet(LoadedControl):
     config: ControlConfig
     device: torch.device
     dtype: torch.dtype
+    pooled: bool = False
+    """Whether each of its residuals is spread evenly: it tells what is in its picture, and not where."""
 
     @property
     def bytes(self) -> int:
@@ -74,6 +80,8 @@ class LoadedControlNet(LoadedControl):
                 class_labels=None if vector is None or not self.config.vector else vector.to(self.device, self.dtype),
                 return_dict=False,
             )
+        if self.pooled:
+            down, middle = tuple(_everywhere(each) for each in down), _everywhere(middle)
         return Residuals(tuple(each.float() for each in down), middle.float())
 
     def _tell(self, task: int | None, hooks: ExitStack) -> None:
@@ -111,7 +119,18 @@ def load_control(
         if ref.model is None:
             raise WrongControlNet(f"{ref.file.name} is the difference to a model, and none was given.")
         convert = _added_to(config, unet(ref.model), ref)
-    return build_control(config, file, place, convert)
+    return replace(build_control(config, file, place, convert), pooled=is_pooled(ref.file.name))
+
+
+def is_pooled(name: str) -> bool:
+    """Whether the residuals of a ControlNet's file are spread evenly. Only its name tells: ControlNet 1.1's `shuffle`
+    was trained so, and nothing in the file says it."""
+    return PurePosixPath(name).stem.endswith(_POOLED)
+
+
+def _everywhere(residual: Tensor) -> Tensor:
+    """The mean of a residual [B, C, h, w] at each of its places."""
+    return residual.mean(dim=(2, 3), keepdim=True).expand_as(residual)
 
 
 def build_control(

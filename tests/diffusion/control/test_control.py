@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from diffusion.control.network import LoadedControlNet, WrongControlNet
+from diffusion.control.network import LoadedControlNet, WrongControlNet, is_pooled
 from diffusion.control.uses import with_use
 from diffusion.errors import UnsupportedArchitecture
 from diffusion.library import ModelLibrary
@@ -70,6 +70,28 @@ def test_every_layout_computes_what_diffusers_computes(residency: Residency, lay
     assert ours.middle is not None
     assert torch.equal(ours.middle, middle)
     assert all(torch.equal(a, b) for a, b in zip(ours.down, down, strict=True))
+
+
+@pytest.mark.parametrize("name", ["control_v11e_sd15_shuffle.safetensors", "deep/x_shuffle_fp16.safetensors"])
+@torch.no_grad()
+def test_a_shuffle_network_adds_the_mean_of_each_residual_everywhere(residency: Residency, models: Path, name: str):
+    (models / "controlnet" / "deep").mkdir(exist_ok=True)
+    control_files.write(models, name)
+    x, context, hint = torch.randn(2, 4, 8, 6), torch.randn(2, 77, 64), torch.rand(2, 3, 64, 48)
+    plain, shuffle = (residency.control_net(net(residency, each)) for each in ("original.safetensors", name))
+    assert isinstance(plain, LoadedControlNet)
+    assert isinstance(shuffle, LoadedControlNet)
+    theirs, ours = (each.residuals(x, torch.tensor([9.0]), context, None, hint) for each in (plain, shuffle))
+    for a, b in zip((*ours.down, ours.middle), (*theirs.down, theirs.middle), strict=True):
+        assert a is not None
+        assert b is not None
+        assert a.shape == b.shape
+        assert torch.equal(a, b.mean(dim=(2, 3), keepdim=True).expand_as(b))
+
+
+@pytest.mark.parametrize("name", ["x_Shuffle.pth", "x_shuffle_fp32.pth", "shuffled.pth", "x_shuffle/canny.pth"])
+def test_other_names_tell_of_no_shuffle(name: str):
+    assert not is_pooled(name)
 
 
 def test_a_control_network_changes_the_picture_by_its_strength(residency: Residency):
