@@ -97,7 +97,8 @@ def ControlNetApplyAdvanced(
     if not strength:
         return Controlled(positive, negative)
     use = ControlUse(control_net, image, strength, start_percent, end_percent)
-    return Controlled(_with(positive, use), _with(negative, use))
+    # Neither side shares any more what a simple node before this one gave it.
+    return Controlled(_with(positive, use, control_both=False), _with(negative, use, control_both=False))
 
 
 @node(title="Apply ControlNet (simple)", category="conditioning")

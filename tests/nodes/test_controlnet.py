@@ -46,6 +46,14 @@ def test_the_simple_node_shares_with_the_negative(job: FakeContext):
     assert guided.entries[0].options["control_both"] is True
 
 
+def test_after_the_simple_node_the_advanced_one_ends_the_sharing(job: FakeContext):
+    net = ControlNetLoader(job, "edges.safetensors")
+    simple = ControlNetApply(PROMPT, net, HINT, 0.5)
+    sides = ControlNetApplyAdvanced(simple, simple, net, HINT)
+    assert [each.entries[0].options["control_both"] for each in sides] == [False, False]
+    assert len(sides.positive.entries[0].options["control"]) == 2  # type: ignore[arg-type]
+
+
 def test_strength_zero_leaves_the_prompts_alone(job: FakeContext):
     net = ControlNetLoader(job, "edges.safetensors")
     assert ControlNetApplyAdvanced(PROMPT, PROMPT, net, HINT, 0.0) == (PROMPT, PROMPT)
