@@ -9,7 +9,7 @@ from typing import Annotated, Literal, NamedTuple
 from diffusion.values import Conditioning, ControlNetRef, ControlUse, ModelRef, VaeRef
 from nodes.sdk import Context, Help, Image, Label, ModelFile, NodeError, Range, node
 
-_NET = Help("A ControlNet or T2I-Adapter of the model's family.")
+_NET = Help("A ControlNet, Control-LoRA or T2I-Adapter of the model's family.")
 _IMAGE = Help("What to follow, as the network was trained to see it: edges, a depth map, a pose.")
 _STRENGTH = Help("How strongly it is followed: 0 not at all, 1 as trained.")
 
@@ -29,7 +29,8 @@ def ControlNetLoader(
     """Opens a ControlNet or a T2I-Adapter: a network that makes pictures follow another one's edges, depth or poses.
 
     It must be of the same family as the model that samples. Files in the original layout and in that of diffusers are
-    read. A T2I-Adapter is smaller and faster, as it looks at the picture only once.
+    read. A T2I-Adapter is smaller and faster, as it looks at the picture only once; a Control-LoRA is small as it makes
+    the network of the model that samples.
     """
     return _opened(context, control_net_name, None)
 

@@ -86,7 +86,11 @@ def guides(
     """
     found: list[Control] = []
     for use in uses_of(entry):
-        net = load(use.net)
+        try:
+            net = load(use.net)
+        except WrongControlNet as error:
+            error.input = error.input or input
+            raise
         name = use.net.file.name
         if isinstance(net, LoadedAdapter):
             if not net.config.fits(unet.channels):

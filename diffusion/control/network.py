@@ -15,7 +15,13 @@ from torch import Tensor, nn
 from diffusion.build import Convert, fill
 from diffusion.checkpoint_file import CheckpointFile
 from diffusion.control.adapter import AdapterConfig, LoadedAdapter, build_adapter
-from diffusion.control.architecture import ControlConfig, control_names, original_control_names, read_control
+from diffusion.control.architecture import (
+    ControlConfig,
+    ControlLoraConfig,
+    control_names,
+    original_control_names,
+    read_control,
+)
 from diffusion.control.loaded import LoadedControl
 from diffusion.control.union import UnionParts
 from diffusion.errors import DiffusionError
@@ -100,20 +106,33 @@ class LoadedControlNet(LoadedControl):
         hooks.enter_context(self.module.controlnet_cond_embedding.register_forward_hook(picture))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ControlLora(LoadedControl):
+    """A Control-LoRA, which is no network before it is on a model (`diffusion.control.lora`)."""
+
+    config: ControlLoraConfig
+
+    @property
+    def bytes(self) -> int:
+        return 0
+
+
 def load_control(
     ref: ControlNetRef,
     file: CheckpointFile,
     place: Place,
     unet: Callable[[ModelRef], LoadedUnet],
-) -> LoadedControlNet | LoadedAdapter:
-    """The control network or T2I-Adapter of a file. `unet` gives the model that a difference is added to.
+) -> LoadedControlNet | LoadedAdapter | ControlLora:
+    """The control network, T2I-Adapter or Control-LoRA of a file. `unet` gives the model that a difference is added to.
 
-    Raises UnsupportedArchitecture when the file holds neither, and WrongControlNet when it holds a difference, and not
-    to the model given.
+    Raises UnsupportedArchitecture when the file holds none of them, and WrongControlNet when it holds a difference, and
+    not to the model given.
     """
     config = read_control(file)
     if isinstance(config, AdapterConfig):
         return build_adapter(config, file, place)
+    if isinstance(config, ControlLoraConfig):
+        return ControlLora(config)
     convert = None
     if config.difference:
         if ref.model is None:
@@ -137,6 +156,17 @@ def build_control(
     config: ControlConfig, file: CheckpointFile, place: Place, convert: Convert | None = None
 ) -> LoadedControlNet:
     """The control network of a file; `convert` changes each of its weights."""
+    module, plain = control_skeleton(config), control_names(config)
+
+    def source(name: str) -> str:
+        part = name.removeprefix(f"{_UNION}.")
+        return plain(name) if part == name else config.root + part
+
+    return LoadedControlNet(fill(module, file, source, place, convert), config, place.device, place.dtype)
+
+
+def control_skeleton(config: ControlConfig) -> ControlNetModel:
+    """A control network without weights."""
     options: dict[str, Any] = {}
     if config.vector:
         options = {"class_embed_type": "projection", "projection_class_embeddings_input_dim": config.vector}
@@ -158,13 +188,7 @@ def build_control(
         )
         if config.union is not None:
             module.add_module(_UNION, UnionParts(config.union, 4 * config.channels[0]))
-    plain = control_names(config)
-
-    def source(name: str) -> str:
-        part = name.removeprefix(f"{_UNION}.")
-        return plain(name) if part == name else config.root + part
-
-    return LoadedControlNet(fill(module, file, source, place, convert), config, place.device, place.dtype)
+    return module
 
 
 def _added_to(config: ControlConfig, base: LoadedUnet, ref: ControlNetRef) -> Convert:

@@ -164,7 +164,6 @@ def test_a_hint_of_other_channels_is_refused(residency: Residency):
 @pytest.mark.parametrize(
     ("key", "said"),
     [
-        ("lora_controlnet", "Control-LoRA"),
         ("model.diffusion_model.input_blocks.0.0.weight", "whole checkpoint"),
         ("a.lora_up.weight", "is a LoRA, not a ControlNet"),
         ("what", "no ControlNet that is known"),
