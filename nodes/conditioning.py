@@ -48,8 +48,8 @@ def CLIPTextEncodeSDXL(
     """Encodes a prompt for SDXL, with all that SDXL can be told: a prompt for each of its two text encoders, and the
     sizes that go with the picture.
 
-    *Encode prompt* works with SDXL too: it gives both encoders the same prompt, and takes the sizes from the latent. The
-    refiner has the large encoder alone, which reads its own prompt only.
+    *Encode prompt* works with SDXL too: it gives both encoders the same prompt, and takes the sizes from the latent.
+    The refiner has the large encoder alone, which reads its own prompt only.
     """
     from diffusion.text.encode import encode
 
