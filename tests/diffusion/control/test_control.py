@@ -10,8 +10,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from diffusion.control.network import LoadedControlNet, WrongControlNet, is_pooled
-from diffusion.control.uses import with_use
-from diffusion.errors import UnsupportedArchitecture
+from diffusion.control.uses import PROMPT, with_use
+from diffusion.errors import BadPrompt, UnsupportedArchitecture
 from diffusion.library import ModelLibrary
 from diffusion.residency import Residency
 from diffusion.sampling.ksampler import sample
@@ -135,6 +135,22 @@ def test_the_negative_follows_when_it_is_told_to(residency: Residency):
     alone = run(residency, with_use(positive, use), negative)
     assert close(shared, both)
     assert not torch.allclose(alone, both, atol=1e-3)
+
+
+def test_a_prompt_of_its_own_is_read_in_place_of_the_one_that_it_guides(residency: Residency):
+    use, own = ControlUse(net(residency), HINT, 1.0), {PROMPT: prompt(3).entries[0].embedding}
+    ours = run(residency, with_use(prompt(1), use, **own), with_use(prompt(2), use))
+    same = {PROMPT: prompt(1).entries[0].embedding}
+    plain = run(residency, with_use(prompt(1), use), with_use(prompt(2), use), batch=2)
+    assert close(run(residency, with_use(prompt(1), use, **same), with_use(prompt(2), use), batch=2), plain)
+    assert not torch.allclose(ours, plain[:1], atol=1e-3)
+
+
+def test_a_prompt_of_its_own_that_another_encoder_made_is_refused(residency: Residency):
+    use = ControlUse(net(residency), HINT, 1.0)
+    with pytest.raises(BadPrompt, match="64 wide") as caught:
+        run(residency, prompt(1), with_use(prompt(2), use, **{PROMPT: torch.zeros(1, 77, 96)}))
+    assert caught.value.input == "negative"
 
 
 def test_each_picture_of_a_batch_follows_its_own_hint(residency: Residency):
