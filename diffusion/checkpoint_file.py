@@ -211,9 +211,15 @@ def _first_line(error: BaseException) -> str:
 
 def _tensors_in(loaded: object) -> dict[str, Tensor]:
     """The named tensors, looking into what training programs wrap them in (`state_dict`; for upscalers `params_ema` or
-    `params`), and the `string_to_param` of textual inversion, which stays in the names. A tensor alone is `tensor`."""
+    `params`), and the `string_to_param` of textual inversion, which stays in the names. A tensor alone is `tensor`, and
+    the tensors of a list of dictionaries begin with `list.`, their place and a dot."""
     if isinstance(loaded, Tensor):
         return {"tensor": loaded}
+    if isinstance(loaded, list):
+        parts = enumerate(cast("list[object]", loaded))
+        listed = ((place, part) for place, part in parts if isinstance(part, Mapping))
+        named = {f"list.{place}.{name}": each for place, part in listed for name, each in _items(part)}
+        return {name: each for name, each in named.items() if isinstance(each, Tensor)}
     if not isinstance(loaded, Mapping):
         return {}
     content = cast("Mapping[object, object]", loaded)
@@ -226,3 +232,7 @@ def _tensors_in(loaded: object) -> dict[str, Tensor]:
     if isinstance(vectors, Mapping):
         content = {f"string_to_param.{name}": value for name, value in cast("Mapping[object, object]", vectors).items()}
     return {name: value for name, value in content.items() if isinstance(name, str) and isinstance(value, Tensor)}
+
+
+def _items(part: object) -> Iterable[tuple[object, object]]:
+    return cast("Mapping[object, object]", part).items()

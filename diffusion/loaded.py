@@ -174,6 +174,10 @@ class TextTower:
     def pad(self) -> int:
         return self.config.pad
 
+    @property
+    def is_large(self) -> bool:
+        return self.config.pad == 0 and not self.config.norm_hidden
+
     def vectors(self, call: Call) -> tuple[Tensor, str]:
         """The vectors [N, C] that an embedding in a prompt stands for, and what of the call was only text."""
         return vectors_of(self.library, call, self.config.width)

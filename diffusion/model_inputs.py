@@ -135,12 +135,15 @@ def _fitted(planes: Tensor, latent: Tensor) -> Tensor:
 
 
 def _spread(tensor: Tensor, count: int) -> Tensor:
-    """`tensor` with `count` items in its first dimension, taken evenly from those it has."""
+    """`tensor` with `count` items in its first dimension, taken evenly from those it has. The distance between two is
+    computed first, as in ComfyUI: its rounding decides where a place falls between two items."""
     have = tensor.shape[0]
     if have == count:
         return tensor
     if count < have:
-        places = [round(item * (have - 1) / max(count - 1, 1)) for item in range(count)]
+        distance = (have - 1) / max(count - 1, 1)
+        places = [round(item * distance) for item in range(count)]
     else:
-        places = [int((item + 0.5) * have / count) for item in range(count)]
+        distance = have / count
+        places = [int((item + 0.5) * distance) for item in range(count)]
     return tensor[places]

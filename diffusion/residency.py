@@ -31,9 +31,10 @@ from diffusion.build import (
 )
 from diffusion.checkpoint_file import CheckpointFile, open_checkpoint
 from diffusion.control.adapter import AdapterConfig, LoadedAdapter
-from diffusion.control.architecture import ControlConfig, read_control
+from diffusion.control.architecture import ControlConfig, ControlLoraConfig, read_control
 from diffusion.control.loaded import LoadedControl
-from diffusion.control.network import LoadedControlNet, load_control
+from diffusion.control.lora import control_on
+from diffusion.control.network import ControlLora, LoadedControlNet, WrongControlNet, load_control
 from diffusion.detect import detect_file
 from diffusion.detection.text import for_xl
 from diffusion.device import Placement, place
@@ -131,7 +132,7 @@ class Residency:
                     latent_rgb=latent_rgb(file.metadata, found.unet.out_channels),
                     device=self.device,
                     dtype=dtype,
-                    control_net=self.control_net,
+                    control_net=partial(self.control_net, model=ref),
                     relieve=partial(self._models.relieve, module),
                     compiled=self._compiled(module),
                 )
@@ -194,15 +195,27 @@ class Residency:
 
         return self._models.get(ref, make, LoadedVae, "vae")
 
-    def control_net(self, ref: ControlNetRef) -> LoadedControlNet | LoadedAdapter:
+    def control_net(self, ref: ControlNetRef, model: ModelRef | None = None) -> LoadedControlNet | LoadedAdapter:
         """The control network or T2I-Adapter of a reference. Raises UnsupportedArchitecture when its file holds none.
-        References that differ only in `task` share its weights."""
+        References that differ only in `task` share its weights. `model` is the one that samples, of whose weights a
+        Control-LoRA makes a control network."""
+        place = self._place(self.placement.unet)
 
         def make() -> LoadedControl:
             with _open(ref.file) as file:
-                return load_control(ref, file, self._place(self.placement.unet), partial(self.unet, hold=False))
+                return load_control(ref, file, place, partial(self.unet, hold=False))
 
         found = self._models.get(replace(ref, task=None), make, LoadedControl, "control")
+        if isinstance(found, ControlLora):
+            lora = found.config
+            if model is None:
+                raise WrongControlNet(f"{ref.file.name} is a Control-LoRA, and no model that samples was given.")
+
+            def on_model() -> LoadedControlNet:
+                with _open(ref.file) as file:
+                    return control_on(self.unet(model, hold=False), lora, file, place)
+
+            found = self._models.get(ControlNetRef(ref.file, model), on_model, LoadedControlNet, "control")
         assert isinstance(found, LoadedControlNet | LoadedAdapter)
         return found
 
@@ -225,7 +238,7 @@ class Residency:
 
         return self._models.get(("safety", file), make, LoadedSafety, "safety")
 
-    def describe_control(self, ref: ControlNetRef) -> ControlConfig | AdapterConfig:
+    def describe_control(self, ref: ControlNetRef) -> ControlConfig | ControlLoraConfig | AdapterConfig:
         """What control network a file holds, from its header alone."""
         with _open(ref.file) as file:
             return read_control(file)
@@ -267,7 +280,8 @@ class Residency:
             family = self.describe(ref.file, ref.config).family
             module = patched_unet(base, ref.patches, family, self)
             relieve, compiled = partial(self._models.relieve, module), self._compiled(module)
-            return replace(base, module=module, relieve=relieve, compiled=compiled)
+            control_net = partial(self.control_net, model=ref)
+            return replace(base, module=module, control_net=control_net, relieve=relieve, compiled=compiled)
 
         made = self._models.get(ref, make, LoadedUnet, "patched", hold=False)
         if hold:

@@ -101,6 +101,13 @@ class MergePatch:
 
 
 @dataclass(frozen=True, slots=True)
+class MultiplyPatch:
+    """A patch: the weights and biases of layers, told by the end of their names (`attn1.to_q`), times a factor each."""
+
+    factors: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ControlNetRef:
     """A network that guides a denoiser by a picture. `model` is the one that a file with a difference is added to, and
     `task` the kind of picture that a union network is given."""

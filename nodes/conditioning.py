@@ -49,6 +49,7 @@ def CLIPTextEncodeSDXL(
     sizes that go with the picture.
 
     *Encode prompt* works with SDXL too: it gives both encoders the same prompt, and takes the sizes from the latent.
+    The refiner has the large encoder alone, which reads its own prompt only.
     """
     from diffusion.text.encode import encode
 

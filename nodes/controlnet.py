@@ -6,12 +6,15 @@ import math
 from dataclasses import replace
 from typing import Annotated, Literal, NamedTuple
 
-from diffusion.values import Conditioning, ControlNetRef, ControlUse, ModelRef, VaeRef
-from nodes.sdk import Context, Help, Image, Label, ModelFile, NodeError, Range, node
+from diffusion.values import ClipRef, CondEntry, Conditioning, ControlNetRef, ControlUse, ModelRef, VaeRef
+from nodes.sdk import Context, Help, Image, Label, Mentions, ModelFile, Multiline, NodeError, Range, node
 
-_NET = Help("A ControlNet or T2I-Adapter of the model's family.")
+_NET = Help("A ControlNet, Control-LoRA or T2I-Adapter of the model's family.")
 _IMAGE = Help("What to follow, as the network was trained to see it: edges, a depth map, a pose.")
-_STRENGTH = Help("How strongly it is followed: 0 not at all, 1 as trained.")
+
+Strength = Annotated[float, Range(0.0, 10.0, 0.01), Help("How strongly it is followed: 0 not at all, 1 as trained.")]
+From = Annotated[float, Range(0.0, 1.0, 0.001), Help("From which part of the sampling on: 0 is the start.")]
+To = Annotated[float, Range(0.0, 1.0, 0.001), Help("Up to which part of the sampling: 1 is the end.")]
 
 
 class Controlled(NamedTuple):
@@ -29,7 +32,8 @@ def ControlNetLoader(
     """Opens a ControlNet or a T2I-Adapter: a network that makes pictures follow another one's edges, depth or poses.
 
     It must be of the same family as the model that samples. Files in the original layout and in that of diffusers are
-    read. A T2I-Adapter is smaller and faster, as it looks at the picture only once.
+    read. A T2I-Adapter is smaller and faster, as it looks at the picture only once; a Control-LoRA is small as it makes
+    the network of the model that samples.
     """
     return _opened(context, control_net_name, None)
 
@@ -78,13 +82,9 @@ def ControlNetApplyAdvanced(
     negative: Annotated[Conditioning, Help("What the picture should not show.")],
     control_net: Annotated[ControlNetRef, _NET],
     image: Annotated[Image, _IMAGE],
-    strength: Annotated[float, Range(0.0, 10.0, 0.01), _STRENGTH] = 1.0,
-    start_percent: Annotated[
-        float, Range(0.0, 1.0, 0.001), Help("From which part of the sampling on: 0 is the start.")
-    ] = 0.0,
-    end_percent: Annotated[
-        float, Range(0.0, 1.0, 0.001), Help("Up to which part of the sampling: 1 is the end.")
-    ] = 1.0,
+    strength: Strength = 1.0,
+    start_percent: From = 0.0,
+    end_percent: To = 1.0,
     vae: Annotated[VaeRef | None, Help("Not needed by the ControlNets of Stable Diffusion 1, 2 and XL.")] = None,
 ) -> Controlled:
     """Makes both prompts follow a picture through a ControlNet, for a part of the sampling.
@@ -97,7 +97,25 @@ def ControlNetApplyAdvanced(
     if not strength:
         return Controlled(positive, negative)
     use = ControlUse(control_net, image, strength, start_percent, end_percent)
-    return Controlled(_with(positive, use), _with(negative, use))
+    # Neither side shares any more what a simple node before this one gave it.
+    return Controlled(_with(positive, use, control_both=False), _with(negative, use, control_both=False))
+
+
+@node(title="Apply ControlNet (SD3)", category="conditioning")
+def ControlNetApplySD3(
+    positive: Annotated[Conditioning, Help("What the picture should show.")],
+    negative: Annotated[Conditioning, Help("What the picture should not show.")],
+    control_net: Annotated[ControlNetRef, _NET],
+    vae: Annotated[VaeRef | None, Help("Not needed by the ControlNets of Stable Diffusion 1, 2 and XL.")] = None,
+    *,
+    image: Annotated[Image, _IMAGE],
+    strength: Strength = 1.0,
+    start_percent: From = 0.0,
+    end_percent: To = 1.0,
+) -> Controlled:
+    """Does the same as *Apply ControlNet*, which took its place: workflows for a model with a ControlNet that reads
+    latents were made with it."""
+    return ControlNetApplyAdvanced(positive, negative, control_net, image, strength, start_percent, end_percent, vae)
 
 
 @node(title="Apply ControlNet (simple)", category="conditioning")
@@ -105,7 +123,7 @@ def ControlNetApply(
     conditioning: Annotated[Conditioning, Help("The prompt that is to follow the picture.")],
     control_net: Annotated[ControlNetRef, _NET],
     image: Annotated[Image, _IMAGE],
-    strength: Annotated[float, Range(0.0, 10.0, 0.01), _STRENGTH] = 1.0,
+    strength: Strength = 1.0,
 ) -> Conditioning:
     """Makes a prompt follow a picture through a ControlNet, and the negative prompt beside it as well.
 
@@ -115,6 +133,26 @@ def ControlNetApply(
     if not strength:
         return conditioning
     return _with(conditioning, ControlUse(control_net, image, strength), control_both=True)
+
+
+@node(title="Encode prompt (ControlNet)", category="conditioning")
+def CLIPTextEncodeControlnet(
+    context: Context,
+    clip: Annotated[ClipRef, Help("The text encoder of the checkpoint.")],
+    conditioning: Annotated[Conditioning, Help("The prompt that the model itself reads.")],
+    text: Annotated[str, Multiline(), Mentions("embeddings"), Help("What the ControlNets of that prompt read.")],
+) -> Conditioning:
+    """Gives the ControlNets of a prompt another text to read, such as none, while the model reads the prompt itself."""
+    from diffusion.control.uses import PROMPT
+    from diffusion.text.encode import encode
+
+    (read,) = encode(context.residency.clip(clip), text).entries
+    return Conditioning(
+        tuple(
+            CondEntry(each.embedding, each.pooled, {**each.options, PROMPT: read.embedding})
+            for each in conditioning.entries
+        )
+    )
 
 
 def _opened(context: Context, name: str, model: ModelRef | None) -> ControlNetRef:

@@ -12,7 +12,8 @@ from typing import Literal
 
 import torch
 from diffusers.models.adapter import T2IAdapter
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d
 
 from diffusion.build import fill
 from diffusion.checkpoint_file import CheckpointFile
@@ -77,6 +78,14 @@ class LoadedAdapter(LoadedControl):
         return Residuals(inside=tuple(each.float() for each in features))
 
 
+class EvenPool(nn.Module):
+    """The mean of each 2×2 square of [B, C, H, W]. An odd side starts from an edge of zeros, which count, as in the
+    authors' code and ComfyUI; diffusers' squares start at the first place, and the last is incomplete."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return avg_pool2d(x, 2, 2, padding=(x.shape[-2] % 2, x.shape[-1] % 2))
+
+
 def read_adapter(shapes: ShapeMap, name: str) -> AdapterConfig | None:
     """The T2I-Adapter that shapes are of; None when they are of none. Raises UnsupportedArchitecture for a variant that
     is not known."""
@@ -118,6 +127,9 @@ def build_adapter(config: AdapterConfig, file: CheckpointFile, place: Place) -> 
             downscale_factor=config.cell,
             adapter_type=config.kind,
         )
+    for name, each in list(module.named_modules()):
+        if isinstance(each, nn.AvgPool2d):
+            module.set_submodule(name, EvenPool())
     return LoadedAdapter(fill(module, file, adapter_names(config), place), config, place.device, place.dtype)
 
 

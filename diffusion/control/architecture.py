@@ -52,13 +52,23 @@ class ControlConfig:
         return family_of(self.context_dim)
 
 
+@dataclass(frozen=True, slots=True)
+class ControlLoraConfig:
+    """A Control-LoRA, which makes a control network of the model that samples. `hint_channels` and `hint` are as in
+    ControlConfig; `context_dim` is the width of the prompts of the model that it was made for, 0 where it is silent."""
+
+    hint_channels: int
+    hint: tuple[int, ...]
+    context_dim: int
+
+
 def family_of(width: int) -> str:
     """The family of models that read text embeddings of a width."""
     return _FAMILIES.get(width, f"a model that reads text embeddings of width {width}")
 
 
-def read_control(file: CheckpointFile) -> ControlConfig | AdapterConfig:
-    """The control network or T2I-Adapter in a file.
+def read_control(file: CheckpointFile) -> ControlConfig | ControlLoraConfig | AdapterConfig:
+    """The control network, Control-LoRA or T2I-Adapter in a file.
 
     Raises UnsupportedArchitecture, with what was found in its place.
     """
@@ -67,7 +77,10 @@ def read_control(file: CheckpointFile) -> ControlConfig | AdapterConfig:
     adapter = read_adapter(shapes, name)
     if adapter is not None:
         return adapter
-    _refuse_relatives(shapes, name)
+    if "lora_controlnet" in shapes:
+        return _read_lora(Shapes(shapes, Sidecar(name=""), name))
+    if f"{UNET_ROOT}input_blocks.0.0.weight" in shapes:
+        raise UnsupportedArchitecture(f"{name} is a whole checkpoint, not a ControlNet.", hint=_WHERE)
     for root in ("control_model.", ""):
         if f"{root}{_HINT_BLOCK}0.weight" in shapes:
             return _read(Shapes(shapes, Sidecar(name=""), name), root, root, "original")
@@ -144,7 +157,6 @@ def _read(file: Shapes, root: str, given_root: str, layout: Literal["original", 
         raise file.unsupported("its ControlNet has uneven levels")
     probe = f"{root}input_blocks.{1 + attending[0] * (layers + 1)}.1."
     linear = len(file.shapes.get(f"{probe}proj_in.weight", ())) == 2
-    hints = sum(name.startswith(f"{root}{_HINT_BLOCK}") and name.endswith(".weight") for name in file.shapes) // 2
     return ControlConfig(
         in_channels=first[1],
         channels=tuple(channels),
@@ -155,7 +167,7 @@ def _read(file: Shapes, root: str, given_root: str, layout: Literal["original", 
         heads=tuple(width // _HEAD_WIDTH if linear else _HEADS for width in channels),
         linear_projection=linear,
         hint_channels=file.shape(f"{root}{_HINT_BLOCK}0.weight", 4)[1],
-        hint=tuple(file.shape(f"{root}{_HINT_BLOCK}{4 * index}.weight", 4)[0] for index in range(hints)),
+        hint=_hint_widths(file, root),
         vector=file.shapes.get(f"{root}label_emb.0.0.weight", (0, 0))[1],
         root=given_root,
         layout=layout,
@@ -164,9 +176,14 @@ def _read(file: Shapes, root: str, given_root: str, layout: Literal["original", 
     )
 
 
-def _refuse_relatives(shapes: ShapeMap, name: str) -> None:
-    """Files that steer a model in other ways than a ControlNet."""
-    if "lora_controlnet" in shapes:
-        raise UnsupportedArchitecture(f"{name} is a Control-LoRA, which cannot be used here.", hint=_WHERE)
-    if f"{UNET_ROOT}input_blocks.0.0.weight" in shapes:
-        raise UnsupportedArchitecture(f"{name} is a whole checkpoint, not a ControlNet.", hint=_WHERE)
+def _read_lora(file: Shapes) -> ControlLoraConfig:
+    readers = [f"attn2.to_k.{part}" for part in ("down", "weight")]
+    widths = (shape[1] for name, shape in file.shapes.items() if name.endswith(tuple(readers)) and len(shape) == 2)
+    channels = file.shape(f"{_HINT_BLOCK}0.weight", 4)[1]
+    return ControlLoraConfig(channels, _hint_widths(file, ""), next(widths, 0))
+
+
+def _hint_widths(file: Shapes, root: str) -> tuple[int, ...]:
+    """The widths of the convolutions that read the picture, of which each but the last comes with one that shrinks."""
+    count = sum(name.startswith(f"{root}{_HINT_BLOCK}") and name.endswith(".weight") for name in file.shapes) // 2
+    return tuple(file.shape(f"{root}{_HINT_BLOCK}{4 * index}.weight", 4)[0] for index in range(count))

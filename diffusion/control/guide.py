@@ -12,7 +12,8 @@ from diffusion.architecture import UnetConfig
 from diffusion.control.adapter import LoadedAdapter
 from diffusion.control.architecture import family_of
 from diffusion.control.network import LoadedControlNet, WrongControlNet
-from diffusion.control.uses import uses_of
+from diffusion.control.uses import PROMPT, uses_of
+from diffusion.errors import BadPrompt
 from diffusion.images import crop_to_proportions
 from diffusion.ops.batches import repeat_to
 from diffusion.sampling.discrete import DiscreteSchedule
@@ -27,13 +28,19 @@ Load = Callable[[ControlNetRef], LoadedControlNet | LoadedAdapter]
 
 class Guide:
     """A `Control`: one use of a control network or T2I-Adapter in one run. `batch` is how many latents a prompt is
-    asked for."""
+    asked for; `prompt` [B, T, C] is what the network reads in place of that prompt."""
 
     def __init__(
-        self, net: LoadedControlNet | LoadedAdapter, use: ControlUse, levels: DiscreteSchedule, batch: int
+        self,
+        net: LoadedControlNet | LoadedAdapter,
+        use: ControlUse,
+        levels: DiscreteSchedule,
+        batch: int,
+        prompt: Tensor | None = None,
     ) -> None:
         self._net = net
         self._use = use
+        self._prompt = prompt
         self._batch = batch
         self._first = levels.percent_to_sigma(use.start_percent)
         self._last = levels.percent_to_sigma(use.end_percent)
@@ -41,7 +48,9 @@ class Guide:
         self._seen: dict[tuple[int, int], Residuals] = {}
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Guide) and self._net is other._net and self._use is other._use
+        if not isinstance(other, Guide):
+            return False
+        return self._net is other._net and self._use is other._use and self._prompt is other._prompt
 
     def __hash__(self) -> int:
         return hash((id(self._net), id(self._use)))
@@ -58,6 +67,8 @@ class Guide:
             return Residuals(inside=inside).times(self._use.strength)
         hint = self._hint(size, 1).repeat(times, 1, 1, 1)
         task = self._use.net.task
+        if self._prompt is not None:
+            context = repeat_to(self._prompt, self._batch).repeat(times, 1, 1)
         return self._net.residuals(x, timestep, context, pooled, hint, task).times(self._use.strength)
 
     def _hint(self, size: tuple[int, int], cell: int) -> Tensor:
@@ -85,8 +96,14 @@ def guides(
     levels, or takes a picture of other channels than its own.
     """
     found: list[Control] = []
-    for use in uses_of(entry):
-        net = load(use.net)
+    uses = uses_of(entry)
+    prompt = _prompt_of(entry, unet, input) if uses else None
+    for use in uses:
+        try:
+            net = load(use.net)
+        except WrongControlNet as error:
+            error.input = error.input or input
+            raise
         name = use.net.file.name
         if isinstance(net, LoadedAdapter):
             if not net.config.fits(unet.channels):
@@ -116,5 +133,21 @@ def guides(
                 f"{name} follows a picture of {channels} channels; this one has the shape {list(use.hint.shape)}.",
                 input=input,
             )
-        found.append(Guide(net, use, levels, batch))
+        found.append(Guide(net, use, levels, batch, prompt))
     return tuple(found)
+
+
+def _prompt_of(entry: CondEntry, unet: UnetConfig, input: str) -> Tensor | None:
+    """What the control networks of a prompt read in its place, if anything."""
+    given = entry.options.get(PROMPT)
+    if given is None:
+        return None
+    if not isinstance(given, Tensor) or given.dim() != 3 or given.shape[-1] != unet.context_dim:
+        shape = list(given.shape) if isinstance(given, Tensor) else type(given).__name__
+        raise BadPrompt(
+            f"The prompt for the ControlNet must be an embedding {unet.context_dim} wide, and it is {shape}.",
+            hint="Encode it with the text encoder of the same checkpoint.",
+            code="wrong_text_encoder",
+            input=input,
+        )
+    return given

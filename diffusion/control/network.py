@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -14,7 +15,13 @@ from torch import Tensor, nn
 from diffusion.build import Convert, fill
 from diffusion.checkpoint_file import CheckpointFile
 from diffusion.control.adapter import AdapterConfig, LoadedAdapter, build_adapter
-from diffusion.control.architecture import ControlConfig, control_names, original_control_names, read_control
+from diffusion.control.architecture import (
+    ControlConfig,
+    ControlLoraConfig,
+    control_names,
+    original_control_names,
+    read_control,
+)
 from diffusion.control.loaded import LoadedControl
 from diffusion.control.union import UnionParts
 from diffusion.errors import DiffusionError
@@ -29,6 +36,9 @@ if TYPE_CHECKING:
 
 _UNION = "union"
 """The name of the layers that only a union network has, within the module."""
+
+_POOLED = ("_shuffle", "_shuffle_fp16")
+"""How the names of files, without their ending, end whose residuals are pooled."""
 
 
 class WrongControlNet(DiffusionError):
@@ -45,6 +55,8 @@ class LoadedControlNet(LoadedControl):
     config: ControlConfig
     device: torch.device
     dtype: torch.dtype
+    pooled: bool = False
+    """Whether each of its residuals is spread evenly: it tells what is in its picture, and not where."""
 
     @property
     def bytes(self) -> int:
@@ -74,6 +86,8 @@ class LoadedControlNet(LoadedControl):
                 class_labels=None if vector is None or not self.config.vector else vector.to(self.device, self.dtype),
                 return_dict=False,
             )
+        if self.pooled:
+            down, middle = tuple(_everywhere(each) for each in down), _everywhere(middle)
         return Residuals(tuple(each.float() for each in down), middle.float())
 
     def _tell(self, task: int | None, hooks: ExitStack) -> None:
@@ -92,32 +106,67 @@ class LoadedControlNet(LoadedControl):
         hooks.enter_context(self.module.controlnet_cond_embedding.register_forward_hook(picture))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ControlLora(LoadedControl):
+    """A Control-LoRA, which is no network before it is on a model (`diffusion.control.lora`)."""
+
+    config: ControlLoraConfig
+
+    @property
+    def bytes(self) -> int:
+        return 0
+
+
 def load_control(
     ref: ControlNetRef,
     file: CheckpointFile,
     place: Place,
     unet: Callable[[ModelRef], LoadedUnet],
-) -> LoadedControlNet | LoadedAdapter:
-    """The control network or T2I-Adapter of a file. `unet` gives the model that a difference is added to.
+) -> LoadedControlNet | LoadedAdapter | ControlLora:
+    """The control network, T2I-Adapter or Control-LoRA of a file. `unet` gives the model that a difference is added to.
 
-    Raises UnsupportedArchitecture when the file holds neither, and WrongControlNet when it holds a difference, and not
-    to the model given.
+    Raises UnsupportedArchitecture when the file holds none of them, and WrongControlNet when it holds a difference, and
+    not to the model given.
     """
     config = read_control(file)
     if isinstance(config, AdapterConfig):
         return build_adapter(config, file, place)
+    if isinstance(config, ControlLoraConfig):
+        return ControlLora(config)
     convert = None
     if config.difference:
         if ref.model is None:
             raise WrongControlNet(f"{ref.file.name} is the difference to a model, and none was given.")
         convert = _added_to(config, unet(ref.model), ref)
-    return build_control(config, file, place, convert)
+    return replace(build_control(config, file, place, convert), pooled=is_pooled(ref.file.name))
+
+
+def is_pooled(name: str) -> bool:
+    """Whether the residuals of a ControlNet's file are spread evenly. Only its name tells: ControlNet 1.1's `shuffle`
+    was trained so, and nothing in the file says it."""
+    return PurePosixPath(name).stem.endswith(_POOLED)
+
+
+def _everywhere(residual: Tensor) -> Tensor:
+    """The mean of a residual [B, C, h, w] at each of its places."""
+    return residual.mean(dim=(2, 3), keepdim=True).expand_as(residual)
 
 
 def build_control(
     config: ControlConfig, file: CheckpointFile, place: Place, convert: Convert | None = None
 ) -> LoadedControlNet:
     """The control network of a file; `convert` changes each of its weights."""
+    module, plain = control_skeleton(config), control_names(config)
+
+    def source(name: str) -> str:
+        part = name.removeprefix(f"{_UNION}.")
+        return plain(name) if part == name else config.root + part
+
+    return LoadedControlNet(fill(module, file, source, place, convert), config, place.device, place.dtype)
+
+
+def control_skeleton(config: ControlConfig) -> ControlNetModel:
+    """A control network without weights."""
     options: dict[str, Any] = {}
     if config.vector:
         options = {"class_embed_type": "projection", "projection_class_embeddings_input_dim": config.vector}
@@ -139,13 +188,7 @@ def build_control(
         )
         if config.union is not None:
             module.add_module(_UNION, UnionParts(config.union, 4 * config.channels[0]))
-    plain = control_names(config)
-
-    def source(name: str) -> str:
-        part = name.removeprefix(f"{_UNION}.")
-        return plain(name) if part == name else config.root + part
-
-    return LoadedControlNet(fill(module, file, source, place, convert), config, place.device, place.dtype)
+    return module
 
 
 def _added_to(config: ControlConfig, base: LoadedUnet, ref: ControlNetRef) -> Convert:

@@ -10,6 +10,9 @@ from diffusion.values import CondEntry, Conditioning, ControlUse
 OPTION = "control"
 """The option of a `CondEntry`: a tuple of ControlUse, in the order in which they were applied."""
 
+PROMPT = "cross_attn_controlnet"
+"""The option of a `CondEntry`: another prompt's embedding [B, T, C], which its control networks read in its place."""
+
 
 def uses_of(entry: CondEntry) -> tuple[ControlUse, ...]:
     """What a prompt carries. Raises DiffusionError when its option is no tuple of uses."""

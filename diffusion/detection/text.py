@@ -2,7 +2,8 @@
 
 Three of CLIP's are known. CLIP-L (Stable Diffusion 1) reads its last layer, through the final norm, and pads with the
 end token. OpenCLIP's ViT-H (Stable Diffusion 2) reads the layer before the last, through the norm, and pads with 0.
-SDXL joins CLIP-L and OpenCLIP's ViT-bigG, of both the layer before the last as it is.
+SDXL joins CLIP-L and OpenCLIP's ViT-bigG, of both the layer before the last as it is. A window has as many tokens as
+the file has positions: 77, or 248 of Long-CLIP (Zhang et al. 2024).
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from diffusion.detection.shapes import Shapes
 
 _HEAD_WIDTH = 64
 _VOCABULARY = 49_408
-_WINDOW = 77
+_OUTER = 2
+"""The tokens of a window that are none of the prompt's: its start and its end."""
 _WIDE = 1024
 _H_LAYERS = 24
 
@@ -115,9 +117,8 @@ def _heads(file: Shapes, width: int) -> int:
 
 
 def _checked(file: Shapes, config: ClipConfig) -> ClipConfig:
-    if config.vocabulary != _VOCABULARY or config.positions != _WINDOW:
-        raise file.unsupported(
-            f"its text encoder reads {config.positions} of {config.vocabulary} tokens, and CLIP's {_WINDOW} of "
-            f"{_VOCABULARY}"
-        )
+    if config.vocabulary != _VOCABULARY:
+        raise file.unsupported(f"its text encoder knows {config.vocabulary} tokens, and CLIP's {_VOCABULARY}")
+    if config.positions <= _OUTER:
+        raise file.unsupported(f"its text encoder reads windows of {config.positions} tokens")
     return config

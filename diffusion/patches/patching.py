@@ -20,8 +20,9 @@ from diffusion.patches.apply import Change, Changes, changed_copy
 from diffusion.patches.lora import Part, Shapes, check_fit, fit
 from diffusion.patches.lora_file import LoraFile
 from diffusion.patches.merge import CannotMerge, merge_changes
+from diffusion.patches.multiply import multiply_changes
 from diffusion.patches.targets import text_targets, unet_targets
-from diffusion.values import ClipRef, FileRef, LoraPatch, MergePatch, ModelRef
+from diffusion.values import ClipRef, FileRef, LoraPatch, MergePatch, ModelRef, MultiplyPatch
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -112,6 +113,8 @@ def changes_by(
         match patch:
             case LoraPatch(file, strength):
                 more = _lora(models.lora(file), strength, family, part)
+            case MultiplyPatch(factors):
+                more = multiply_changes(part.shapes, factors)
             case MergePatch(other, shares):
                 theirs = counterpart(other)
                 name = other.file.name if isinstance(other, ModelRef) else other.files[0].name

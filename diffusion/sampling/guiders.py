@@ -52,8 +52,8 @@ class DualGuidance:
         if whole or not math.isclose(rule.cfg_cond2_negative, 1.0):
             return self.with_unconditional(x, sigma)[0]
         if math.isclose(rule.cfg_conds, 1.0):
-            (first,) = self._sides(x, sigma, ("cond1",))
-            return self._mixed(x, sigma, "cond1", first, None, 1.0)
+            # Patches change the step towards `cond2`, of which nothing is left; so ComfyUI's do nothing here.
+            return self._sides(x, sigma, ("cond1",))[0]
         first, second = self._sides(x, sigma, ("cond1", "cond2"))
         guided = self._mixed(x, sigma, "cond2", second, None, 1.0)
         return torch.add(guided, first - second, alpha=rule.cfg_conds)

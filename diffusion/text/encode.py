@@ -46,6 +46,11 @@ class TextEncoder(Protocol):
         """The token that fills a window."""
         ...
 
+    @property
+    def is_large(self) -> bool:
+        """Whether it is the larger encoder of SDXL, which the refiner has alone."""
+        ...
+
     def vectors(self, call: Call) -> tuple[Tensor, str]:
         """The vectors [N, C] that an embedding in a prompt stands for, and what of the call was only text."""
         ...
@@ -68,23 +73,27 @@ class TextEncoders(Protocol):
 def encode(clip: TextEncoders, text: str, *, large: str | None = None, **options: object) -> Conditioning:
     """The conditioning of a prompt, with `options` on it. `large` is another prompt for the larger of two encoders.
 
-    The embeddings of two encoders are joined channel by channel, and the pooled vector is the larger one's. Raises
-    BadPrompt when a prompt is too long, a weight is not finite, or `large` is given to a single encoder.
+    The embeddings of two encoders are joined channel by channel, and the pooled vector is the larger one's. With a
+    `large` both prompts get as many windows as the longer one takes, also where the larger encoder is alone and the
+    other prompt is not encoded. Raises BadPrompt when a prompt is too long, a weight is not finite, or `large` is given
+    to a single encoder that isn't the larger one.
     """
     towers = clip.towers
-    if large is not None and len(towers) != 2:
+    if large is None:
+        windows = [_windows(tower, text) for tower in towers]
+    elif len(towers) == 2 or towers[0].is_large:
+        windows = [_windows(tower, each) for tower, each in zip((towers[0], towers[-1]), (text, large), strict=True)]
+        longest = max(len(each.chunks) for each in windows)
+        windows = windows[-len(towers) :]
+        for tower, each in zip(towers, windows, strict=True):
+            each.chunks += _windows(tower, "").chunks * (longest - len(each.chunks))
+    else:
         raise BadPrompt(
             "This CLIP has one text encoder, and the node gives a prompt to each of two.",
             hint="Connect the CLIP of an SDXL checkpoint, or use Encode prompt.",
             input="clip",
             code="wrong_text_encoder",
         )
-    texts = [text] * len(towers) if large is None else [text, large]
-    windows = [_windows(tower, each) for tower, each in zip(towers, texts, strict=True)]
-    if large is not None:
-        longest = max(len(each.chunks) for each in windows)
-        for tower, each in zip(towers, windows, strict=True):
-            each.chunks += _windows(tower, "").chunks * (longest - len(each.chunks))
     results = [_embed(tower, each) for tower, each in zip(towers, windows, strict=True)]
     tokens = min(embedding.shape[1] for embedding, _ in results)
     embedding = torch.cat([embedding[:, :tokens] for embedding, _ in results], dim=-1)

@@ -37,3 +37,22 @@ def test_without_a_conditioning_of_its_own_the_model_sees_the_latent_under_the_m
 def test_with_nothing_to_see_all_is_to_be_painted_on_grey():
     found = channels(Start(torch.randn(1, 4, 4, 4)))
     assert found[0, :, 0, 0].tolist() == torch.tensor([1.0, 0.8223, -0.6876, 0.6364, 0.1380]).tolist()
+
+
+def places(have: int, count: int) -> list[int]:
+    """Which of so many pictures each latent of a batch sees."""
+    pictures = torch.arange(float(have)).reshape(-1, 1, 1, 1).expand(-1, 4, 1, 1)
+    start = Start(torch.zeros(count, 4, 1, 1))
+    found = channels(start, concat_mask=torch.ones(1, 1, 1), concat_latent=pictures)
+    return (found[:, 1, 0, 0] / 0.5).int().tolist()
+
+
+def test_pictures_are_spread_evenly_over_a_batch():
+    assert places(2, 5) == [0, 0, 1, 1, 1]
+    assert places(5, 3) == [0, 2, 4]
+    assert places(3, 1) == [0]
+
+
+def test_a_place_between_two_pictures_goes_where_the_rounded_distance_leads():
+    assert places(2, 49)[24] == 0
+    assert places(30, 15)[7] == 15

@@ -17,7 +17,7 @@ from diffusion.latents import save as save_latent
 from diffusion.ops.watermark import embed
 from diffusion.values import Latent
 from tests.diffusion import control_files, tiny, xl
-from tests.diffusion.control import test_adapters, test_union
+from tests.diffusion.control import test_adapters, test_control_lora, test_union
 from tests.diffusion.patches import lora_files
 from tests.nodes.test_safety import checker_tensors
 
@@ -49,6 +49,8 @@ def write_models(models: Path) -> None:
     _save(models / "controlnet" / "union.safetensors", {**whole, **test_union.extra()})
     difference = {name: value * 0.1 for name, value in control_files.tensors("original").items()}
     _save(models / "controlnet" / "difference.safetensors", {**difference, "difference": torch.zeros(1)})
+    lora = test_control_lora.files(test_control_lora.rootless(tiny.tensors()))[0]
+    _save(models / "controlnet" / "control-lora.safetensors", lora)
     upscaler = RRDBNet(num_filters=4, num_blocks=1, scale=2).state_dict()
     _save(models / "upscale_models" / "tiny.safetensors", dict(upscaler))
     _save(models / "safety_checker" / "checker.safetensors", checker_tensors())

@@ -42,6 +42,10 @@ WIDGETS = {
     "VAESave": ["filename_prefix"],
     "DiffControlNetLoader": ["control_net_name"],
     "SetUnionControlNetType": ["type"],
+    "ControlNetApplySD3": ["strength", "start_percent", "end_percent"],
+    "CLIPTextEncodeControlnet": ["text"],
+    "UNetSelfAttentionMultiply": ["q", "k", "v", "out"],
+    "CLIPAttentionMultiply": ["q", "k", "v", "out"],
     "PreviewAny": [],
 }
 SOCKETS = {
@@ -57,6 +61,14 @@ SOCKETS = {
     "CheckpointSave": {"model": "MODEL", "clip": "CLIP", "vae": "VAE"},
     "DiffControlNetLoader": {"model": "MODEL"},
     "SetUnionControlNetType": {"control_net": "CONTROL_NET"},
+    "ControlNetApplySD3": {
+        "positive": "CONDITIONING",
+        "negative": "CONDITIONING",
+        "control_net": "CONTROL_NET",
+        "vae": "VAE",
+        "image": "IMAGE",
+    },
+    "CLIPTextEncodeControlnet": {"clip": "CLIP", "conditioning": "CONDITIONING"},
     "PreviewAny": {"source": "*"},
 }
 OUTPUTS = {

@@ -7,10 +7,13 @@ import torch
 from safetensors.torch import save_file
 
 from diffusion.errors import UnsupportedArchitecture
-from diffusion.values import CondEntry, Conditioning, ModelRef
+from diffusion.values import ClipRef, CondEntry, Conditioning, ModelRef
+from nodes.conditioning import CLIPTextEncode
 from nodes.controlnet import (
+    CLIPTextEncodeControlnet,
     ControlNetApply,
     ControlNetApplyAdvanced,
+    ControlNetApplySD3,
     ControlNetLoader,
     DiffControlNetLoader,
     SetUnionControlNetType,
@@ -44,6 +47,32 @@ def test_both_sides_carry_the_same_use(job: FakeContext):
 def test_the_simple_node_shares_with_the_negative(job: FakeContext):
     guided = ControlNetApply(PROMPT, ControlNetLoader(job, "edges.safetensors"), HINT, 0.5)
     assert guided.entries[0].options["control_both"] is True
+
+
+def test_after_the_simple_node_the_advanced_one_ends_the_sharing(job: FakeContext):
+    net = ControlNetLoader(job, "edges.safetensors")
+    simple = ControlNetApply(PROMPT, net, HINT, 0.5)
+    sides = ControlNetApplyAdvanced(simple, simple, net, HINT)
+    assert [each.entries[0].options["control_both"] for each in sides] == [False, False]
+    assert len(sides.positive.entries[0].options["control"]) == 2  # type: ignore[arg-type]
+
+
+def test_the_node_for_sd3_does_the_same_as_the_advanced_one(job: FakeContext):
+    net = ControlNetLoader(job, "edges.safetensors")
+    sides = ControlNetApplySD3(PROMPT, PROMPT, net, image=HINT, strength=0.7, start_percent=0.1, end_percent=0.9)
+    (use,) = sides.positive.entries[0].options["control"]  # type: ignore[misc]
+    assert (use.net, use.strength, use.start_percent, use.end_percent) == (net, 0.7, 0.1, 0.9)
+    assert sides.negative.entries[0].options["control"] == (use,)
+
+
+def test_a_prompt_for_the_control_networks_leaves_the_prompt_itself(job: FakeContext):
+    tiny.write(job.library.models_dir / "checkpoints" / "tiny.safetensors")
+    clip = ClipRef((job.library.resolve("checkpoints", "tiny.safetensors"),))
+    told = CLIPTextEncodeControlnet(job, clip, PROMPT, "a fox").entries[0]
+    assert told.embedding is PROMPT.entries[0].embedding
+    assert torch.equal(
+        torch.as_tensor(told.options["cross_attn_controlnet"]), CLIPTextEncode(job, "a fox", clip).entries[0].embedding
+    )
 
 
 def test_strength_zero_leaves_the_prompts_alone(job: FakeContext):

@@ -18,7 +18,16 @@ from tests.diffusion import tiny
 from tests.executor.conftest import text
 from tests.nodes.test_operations_graph import Graph
 
-PACKS = ("conditioning_ops", "custom_sampling", "guiders", "samplers", "sigmas", "model_patches", "image_grid")
+PACKS = (
+    "conditioning_ops",
+    "custom_sampling",
+    "guiders",
+    "samplers",
+    "sigmas",
+    "model_patches",
+    "attention",
+    "image_grid",
+)
 
 
 def prompts(graph: Graph, clip: list[Any]) -> tuple[list[Any], list[Any]]:
@@ -65,6 +74,7 @@ def patched(graph: Graph, model: list[Any]) -> list[Any]:
         ("RescaleCFG", {}), ("DifferentialDiffusion", {}), ("FreeU", {}), ("FreeU_V2", {}),
         ("PerturbedAttentionGuidance", {}), ("SelfAttentionGuidance", {}), ("HyperTile", {"tile_size": 32}),
         ("TomePatchModel", {}), ("PatchModelAddDownscale", {"block_number": 1}), ("ModelSamplingDiscrete", {}),
+        ("UNetSelfAttentionMultiply", {"q": 0.9}), ("UNetCrossAttentionMultiply", {"out": 1.1}),
     ):  # fmt: skip
         model = graph.add(name, model=model, **inputs)
     return model
@@ -75,6 +85,7 @@ def test_a_graph_of_every_sampling_node_runs(tmp_path: Path):
     packs, graph = load_packs(), Graph()
     checkpoint = graph.add("CheckpointLoaderSimple", ckpt_name="tiny.safetensors")[0]
     model, clip, vae = ([checkpoint, slot] for slot in range(3))
+    clip = graph.add("CLIPAttentionMultiply", clip=clip, v=1.1)
     positive, negative = prompts(graph, clip)
     plain = graph.add("CLIPTextEncode", text="a fox", clip=clip)
     empty = graph.add("EmptyLatent", width=128, height=64, batch_size=1)

@@ -110,7 +110,7 @@ def prompt(seed: int) -> Conditioning:
 @pytest.mark.parametrize("kind", KINDS)
 @torch.no_grad()
 def test_every_kind_and_layout_computes_what_diffusers_computes(residency: Residency, kind: str, layout: str):
-    hint = torch.rand(2, 3, 64, 96)
+    hint = torch.rand(2, 3, 64, 128)
     ours = residency.control_net(net(residency, kind, layout))
     assert isinstance(ours, LoadedAdapter)
     assert ours.config.kind == kind
@@ -118,6 +118,30 @@ def test_every_kind_and_layout_computes_what_diffusers_computes(residency: Resid
     assert all(torch.equal(a, b) for a, b in zip(features.inside, module(kind)(hint), strict=True))
     assert features.down == ()
     assert features.middle is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@torch.no_grad()
+def test_an_odd_side_is_pooled_from_an_edge_of_zeros(residency: Residency, kind: str):
+    cell = KINDS[kind][2]
+    hint = torch.rand(1, 3, 5 * cell, 6 * cell)
+    theirs = module(kind)
+    for name, each in list(theirs.named_modules()):
+        if isinstance(each, nn.AvgPool2d):
+            theirs.set_submodule(name, Padded())
+    features = residency.control_net(net(residency, kind))
+    assert isinstance(features, LoadedAdapter)
+    ours = features.residuals(hint).inside
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(ours, theirs(hint), strict=True))
+
+
+class Padded(nn.Module):
+    """Means over the squares of a picture that a row or column of zeros before it makes even."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows, columns = x.shape[-2] % 2, x.shape[-1] % 2
+        wide = nn.functional.pad(x, (columns, 0, rows, 0))
+        return wide.unflatten(-1, (-1, 2)).unflatten(-3, (-1, 2)).mean(dim=(-1, -3))
 
 
 def spots(unet: Any) -> list[nn.Module]:

@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from diffusion.control.network import LoadedControlNet, WrongControlNet
-from diffusion.control.uses import with_use
-from diffusion.errors import UnsupportedArchitecture
+from diffusion.control.network import LoadedControlNet, WrongControlNet, is_pooled
+from diffusion.control.uses import PROMPT, with_use
+from diffusion.errors import BadPrompt, UnsupportedArchitecture
 from diffusion.library import ModelLibrary
 from diffusion.residency import Residency
 from diffusion.sampling.ksampler import sample
@@ -72,6 +72,28 @@ def test_every_layout_computes_what_diffusers_computes(residency: Residency, lay
     assert all(torch.equal(a, b) for a, b in zip(ours.down, down, strict=True))
 
 
+@pytest.mark.parametrize("name", ["control_v11e_sd15_shuffle.safetensors", "deep/x_shuffle_fp16.safetensors"])
+@torch.no_grad()
+def test_a_shuffle_network_adds_the_mean_of_each_residual_everywhere(residency: Residency, models: Path, name: str):
+    (models / "controlnet" / "deep").mkdir(exist_ok=True)
+    control_files.write(models, name)
+    x, context, hint = torch.randn(2, 4, 8, 6), torch.randn(2, 77, 64), torch.rand(2, 3, 64, 48)
+    plain, shuffle = (residency.control_net(net(residency, each)) for each in ("original.safetensors", name))
+    assert isinstance(plain, LoadedControlNet)
+    assert isinstance(shuffle, LoadedControlNet)
+    theirs, ours = (each.residuals(x, torch.tensor([9.0]), context, None, hint) for each in (plain, shuffle))
+    for a, b in zip((*ours.down, ours.middle), (*theirs.down, theirs.middle), strict=True):
+        assert a is not None
+        assert b is not None
+        assert a.shape == b.shape
+        assert torch.equal(a, b.mean(dim=(2, 3), keepdim=True).expand_as(b))
+
+
+@pytest.mark.parametrize("name", ["x_Shuffle.pth", "x_shuffle_fp32.pth", "shuffled.pth", "x_shuffle/canny.pth"])
+def test_other_names_tell_of_no_shuffle(name: str):
+    assert not is_pooled(name)
+
+
 def test_a_control_network_changes_the_picture_by_its_strength(residency: Residency):
     positive, negative = prompt(1), prompt(2)
     plain = run(residency, positive, negative)
@@ -115,6 +137,22 @@ def test_the_negative_follows_when_it_is_told_to(residency: Residency):
     assert not torch.allclose(alone, both, atol=1e-3)
 
 
+def test_a_prompt_of_its_own_is_read_in_place_of_the_one_that_it_guides(residency: Residency):
+    use, own = ControlUse(net(residency), HINT, 1.0), {PROMPT: prompt(3).entries[0].embedding}
+    ours = run(residency, with_use(prompt(1), use, **own), with_use(prompt(2), use))
+    same = {PROMPT: prompt(1).entries[0].embedding}
+    plain = run(residency, with_use(prompt(1), use), with_use(prompt(2), use), batch=2)
+    assert close(run(residency, with_use(prompt(1), use, **same), with_use(prompt(2), use), batch=2), plain)
+    assert not torch.allclose(ours, plain[:1], atol=1e-3)
+
+
+def test_a_prompt_of_its_own_that_another_encoder_made_is_refused(residency: Residency):
+    use = ControlUse(net(residency), HINT, 1.0)
+    with pytest.raises(BadPrompt, match="64 wide") as caught:
+        run(residency, prompt(1), with_use(prompt(2), use, **{PROMPT: torch.zeros(1, 77, 96)}))
+    assert caught.value.input == "negative"
+
+
 def test_each_picture_of_a_batch_follows_its_own_hint(residency: Residency):
     hints = torch.cat([HINT, 1 - HINT])
     positive, negative = prompt(1), prompt(2)
@@ -142,7 +180,6 @@ def test_a_hint_of_other_channels_is_refused(residency: Residency):
 @pytest.mark.parametrize(
     ("key", "said"),
     [
-        ("lora_controlnet", "Control-LoRA"),
         ("model.diffusion_model.input_blocks.0.0.weight", "whole checkpoint"),
         ("a.lora_up.weight", "is a LoRA, not a ControlNet"),
         ("what", "no ControlNet that is known"),

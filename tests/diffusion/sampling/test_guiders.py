@@ -133,3 +133,14 @@ def test_a_patch_may_need_the_negative_at_scale_1():
     model, guided = ask(CfgRule(prompt(0.2), prompt(-0.1), 1.0), [Doubles()])
     assert torch.allclose(guided(X, SIGMA), 2 * alone(0.2), atol=1e-4)
     assert model.calls[0][0].shape[0] == 2
+
+
+class Perturbs(RunPatch):
+    def after(self, guided: Tensor, seen: Seen) -> Tensor:
+        return guided + seen.positive
+
+
+def test_at_two_scales_of_1_there_is_no_step_for_a_patch_to_change():
+    assert torch.allclose(ask(dual(1.0, 1.0), [Perturbs()])[1](X, SIGMA), alone(0.3), atol=1e-5)
+    expected = alone(0.2) + 2 * (alone(0.3) - alone(0.2)) + alone(0.2)
+    assert torch.allclose(ask(dual(2.0, 1.0), [Perturbs()])[1](X, SIGMA), expected, atol=1e-4)

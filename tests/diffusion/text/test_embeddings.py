@@ -80,6 +80,47 @@ def test_a_pickle_holds_them_in_many_ways(folder: Path, content: object, ending:
     assert torch.equal(found(folder, "recipe")[0], VECTORS)
 
 
+def test_one_in_a_folder_below_is_found_after_those_of_the_folder_itself(folder: Path):
+    for place, value in (("b/deep", 1.0), ("a", 2.0)):
+        (folder / place).mkdir(parents=True)
+        save_file({"emb_params": torch.full((1, 4), value)}, folder / place / "recipe.safetensors")
+    for written, rest in (("recipe", ""), ("recipe.safetensors,", ",")):
+        vectors, left = found(folder, written)
+        assert vectors[0, 0] == 2.0
+        assert left == rest
+    assert found(folder, "deep/recipe")[0][0, 0] == 1.0
+    torch.save({"emb_params": VECTORS}, folder / "recipe.pt")
+    assert torch.equal(found(folder, "recipe")[0], VECTORS)
+
+
+def test_of_several_tensors_of_unknown_names_the_first_counts(folder: Path):
+    torch.save({"second": VECTORS, "first": VECTORS + 1, "step": 3}, folder / "recipe.pt")
+    assert torch.equal(found(folder, "recipe")[0], VECTORS)
+
+
+def test_of_a_list_all_that_fit_are_joined(folder: Path):
+    content = [{"a": VECTORS, "wide": torch.zeros(1, 8)}, {"b": VECTORS[0] + 1, "step": 3}, "more"]
+    torch.save(content, folder / "recipe.pt")
+    assert torch.equal(found(folder, "recipe")[0], torch.cat([VECTORS, VECTORS[:1] + 1]))
+    with pytest.raises(WrongEmbedding):
+        found(folder, "recipe", 1024)
+
+
+def test_those_that_a_lora_is_bundled_with_are_joined(folder: Path):
+    large, small = torch.rand(3, 1280), torch.rand(2, 768)
+    bundle = {
+        f"bundle_emb.{word}.{key}": value for word in "ab" for key, value in (("clip_g", large), ("clip_l", small))
+    }
+    save_file(
+        {**{name: value.clone() for name, value in bundle.items()}, "a.lora": VECTORS}, folder / "lora.safetensors"
+    )
+    assert torch.equal(found(folder, "lora", 768)[0], torch.cat([small, small]))
+    assert torch.equal(found(folder, "lora", 1280)[0], torch.cat([large, large]))
+    nested = {f"bundle_emb.{word}.string_to_param.*": VECTORS.clone() for word in "ab"}
+    save_file({**nested, "a.lora": torch.zeros(2)}, folder / "older.safetensors")
+    assert torch.equal(found(folder, "older")[0], torch.cat([VECTORS, VECTORS]))
+
+
 def test_a_single_vector_needs_no_batch(folder: Path):
     save_file({"<x>": VECTORS[0].clone()}, folder / "one.safetensors")
     assert found(folder, "one")[0].shape == (1, 4)

@@ -15,6 +15,7 @@ class Fake:
 
     positions = 77
     pad = 49407
+    is_large = False
 
     def __init__(self) -> None:
         self.tokenizer = ClipTokenizer()
@@ -92,3 +93,32 @@ def test_commas_behind_an_embedding_stay_with_the_words_that_follow(clip: Fake):
     ids = encode(clip, "cat " * 70 + "embedding:recipe, b c d e").entries[0].embedding[0, :, 0].tolist()
     assert ids[71:77] == [49408, 49409, 49410, 49407, 49407, 49407]
     assert ids[77:84] == [49406, *clip.tokenizer.encode(", b c d e"), 49407]
+
+
+def test_a_lone_large_encoder_reads_its_own_prompt_and_as_many_windows_as_the_other_one_takes(clip: Fake):
+    clip.is_large = True
+    alone, beside = (encode(clip, text, large="a cat", width=640).entries[0] for text in ("dog", "dog " * 76))
+    assert torch.equal(alone.embedding, encode(clip, "a cat").entries[0].embedding)
+    assert beside.embedding.shape == (1, 154, 2)
+    assert torch.equal(beside.embedding[:, :77], alone.embedding)
+    assert torch.equal(beside.embedding[:, 77:], encode(clip, "").entries[0].embedding)
+    assert alone.options == {"width": 640}
+
+
+def test_a_prompt_for_each_of_two_encoders_is_refused_by_another_one_alone(clip: Fake):
+    with pytest.raises(BadPrompt, match="one text encoder") as caught:
+        encode(clip, "a cat", large="a dog")
+    assert caught.value.input == "clip"
+
+
+def test_a_longer_window_takes_more_tokens(clip: Fake):
+    clip.positions = 248
+    assert encode(clip, "cat " * 246).entries[0].embedding.shape == (1, 248, 2)
+    assert encode(clip, "cat " * 247).entries[0].embedding.shape == (1, 496, 2)
+
+
+def test_of_two_encoders_with_other_windows_the_shorter_prompt_counts(clip: Fake):
+    clip.positions = 248
+    clip.towers.append(Fake())
+    entry = encode(clip, "a cat").entries[0]
+    assert entry.embedding.shape == (1, 77, 4)
