@@ -71,7 +71,7 @@ def run(tmp_path: Path) -> Iterator[Run]:
 
     def counted(module: torch.nn.Module, args: object, output: object) -> None:
         del args, output
-        name = COUNTED.get(type(module))
+        name = next((name for kind, name in COUNTED.items() if isinstance(module, kind)), None)
         if name is not None:
             calls[name] += 1
 
