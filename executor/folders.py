@@ -9,6 +9,7 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from stat import S_ISREG
 
 from nodes.sdk.context import Folder, OutputFile, OutputPath
 from nodes.sdk.paths import OutsideFolder, resolve_inside
@@ -60,8 +61,13 @@ class Folders:
         """Where a file lies. Raises `OutsideFolder` when its name leads out of its folder."""
         return resolve_inside(self.root(file.type), file.relative)
 
-    def exists(self, file: OutputFile) -> bool:
-        return (self.root(file.type) / file.relative).is_file()
+    def stamp(self, file: OutputFile) -> str | None:
+        """The size and time of change of a file, which tell it from another of its name; None when it isn't there."""
+        try:
+            status = (self.root(file.type) / file.relative).stat()
+        except OSError:
+            return None
+        return f"{status.st_size}:{status.st_mtime_ns}" if S_ISREG(status.st_mode) else None
 
 
 class OutputNames:

@@ -51,7 +51,7 @@ class Worker:
             config.compile,
         )
         self._resources = cast("Resources", made)
-        cache = Cache(config.cache_memory, config.folders.exists, _disk_tier(config))
+        cache = Cache(config.cache_memory, config.folders.stamp, _disk_tier(config))
         self._services = Services(
             packs.nodes,
             packs.catalogue,

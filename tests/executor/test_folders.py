@@ -56,7 +56,7 @@ def test_a_prefix_may_hold_folders_which_are_made(folders: Folders):
     assert made.file.relative == "latents/today/sea_00001_.latent"
     assert made.path == folders.temp / "latents" / "today" / "sea_00001_.latent"
     assert folders.path(made.file) == made.path
-    assert folders.exists(made.file)
+    assert folders.stamp(made.file) is not None
 
 
 @given(prefix=st.text(max_size=30) | st.lists(st.sampled_from(["..", ".", "a", "", "b c", "\0", "c:"])).map("/".join))
