@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
 from executor.formats.document import MAX_DEPTH, MAX_TEXT_BYTES, Document
@@ -21,7 +22,8 @@ class Link(NamedTuple):
 
 
 class GraphNode(NamedTuple):
-    """A node as the document wires it. A value of `inputs` is a `Link` or a JSON literal.
+    """A node as the document wires it. A value of `inputs` is a `Link` or a JSON literal. `passes` names, by the number
+    of an output, the input that stands in for it while the node is bypassed; None when nothing does.
 
     Named tuples, not dataclasses, because a graph holds tens of thousands and creating one costs a third.
     """
@@ -31,6 +33,7 @@ class GraphNode(NamedTuple):
     inputs: Mapping[str, Any]
     title: str | None = None
     mode: str = "normal"
+    passes: Mapping[str, str | None] = MappingProxyType({})
 
     def links(self) -> Iterator[tuple[str, Link]]:
         """The linked inputs by name."""
@@ -109,7 +112,11 @@ def _node(node_id: str, entry: Any, problems: list[Problem]) -> GraphNode | None
         message = f"The mode {quoted(mode)} of node {node_id!r} is not known; use normal, mute or bypass."
         problems.append(Problem("bad_document", message, node_id, class_type))
         mode = "normal"
-    return GraphNode(node_id, class_type, inputs, title if isinstance(title, str) else None, mode)
+    named = title if isinstance(title, str) else None
+    passes: Any = cast("JsonObject", meta).get("passes")
+    if type(passes) is not dict:
+        return GraphNode(node_id, class_type, inputs, named, mode)
+    return GraphNode(node_id, class_type, inputs, named, mode, cast("JsonObject", passes))
 
 
 def _short_enough(node_id: str, class_type: str, name: str, text: str, problems: list[Problem]) -> bool:

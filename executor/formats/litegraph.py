@@ -11,14 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from executor.formats.document import Document
-from executor.formats.litegraph_wires import Literal, Scope, Wires, mode_of, open_scopes, place_of
+from executor.formats.litegraph_scopes import Scope, mode_of, open_scopes, place_of
+from executor.formats.litegraph_wires import SEED_CONTROLS, Literal, Wires, input_name
 from executor.graph import Link
 from executor.problems import JsonObject
 from nodes.sdk.spec import Catalogue, NodeSpec
 
 VIRTUAL = frozenset({"Reroute", "PrimitiveNode", "Note", "MarkdownNote"})
 MODES = {2: "mute", 4: "bypass"}
-SEED_CONTROLS = frozenset({"fixed", "increment", "decrement", "randomize"})
 SEED_NAMES = frozenset({"seed", "noise_seed"})
 OTHER_WIDGETS = {"CheckpointLoader": ("config_name", "ckpt_name")}
 """ComfyUI's nodes whose name is one of ours with its widgets in another order."""
@@ -40,6 +40,9 @@ def as_native(document: Document, catalogue: Catalogue) -> Document:
         for raw in scope.nodes.values():
             if raw["type"] not in VIRTUAL and raw["type"] not in scope.definitions:
                 nodes[scope.id_of(raw["id"])] = _node(raw, scope, wires, catalogue)
+    for node_id, routes in wires.routes.items():
+        if node_id in nodes:
+            nodes[node_id]["_meta"]["passes"] = routes
     extra: dict[str, Any] = {}
     title = _member(body, "extra").get("title")
     if isinstance(title, str):
@@ -51,15 +54,15 @@ def _node(raw: JsonObject, scope: Scope, wires: Wires, catalogue: Catalogue) -> 
     class_type = str(raw["type"])
     spec = catalogue.get(class_type)
     inputs, controls = _widgets(raw, class_type, spec)
-    for index, each in enumerate(scope.inputs_of(raw)):
+    links: JsonObject = {}
+    for index, each in enumerate(_objects(raw.get("inputs"))):
         if each.get("link") is None:
             continue
-        name = str(_member(each, "widget").get("name") or each.get("name"))
         source = wires.source(scope, raw, index)
         if isinstance(source, Link):
-            inputs[name] = [source.node, source.output]
+            links[input_name(each)] = [source.node, source.output]
         elif isinstance(source, Literal):
-            inputs[name] = source.value
+            inputs[input_name(each)] = source.value
     meta: JsonObject = {"pos": [x + shift for x, shift in zip(place_of(raw), scope.shift, strict=True)]}
     if isinstance(raw.get("title"), str) and raw["title"] != class_type:
         meta["title"] = raw["title"]
@@ -72,17 +75,8 @@ def _node(raw: JsonObject, scope: Scope, wires: Wires, catalogue: Catalogue) -> 
         meta["color"] = raw["color"]
     if controls:
         meta["seed_control"] = controls
-    written = {name: {"__value__": v} if _ambiguous(v, raw, name) else v for name, v in inputs.items()}
-    return {"class_type": class_type, "inputs": written, "_meta": meta}
-
-
-def _ambiguous(value: Any, raw: JsonObject, name: str) -> bool:
-    """Whether a list is a value that would be read as a link."""
-    linked = any(
-        each.get("link") is not None and name in (each.get("name"), _member(each, "widget").get("name"))
-        for each in _objects(raw.get("inputs"))
-    )
-    return isinstance(value, list) and not linked
+    values: JsonObject = {name: {"__value__": x} if isinstance(x, list) else x for name, x in inputs.items()}
+    return {"class_type": class_type, "inputs": values | links, "_meta": meta}
 
 
 def _widgets(raw: JsonObject, class_type: str, spec: NodeSpec | None) -> tuple[JsonObject, JsonObject]:
