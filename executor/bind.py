@@ -28,8 +28,34 @@ Reader = Callable[[Any], Any]
 """Takes a literal and returns the value for the node, or `Bad`."""
 
 
-def value_reader(spec: InputSpec, files: FileCatalogue, nearest: NearestNames) -> Reader:
-    """The function that reads literals for an input; made once per input and check, since a graph repeats them."""
+def value_reader(spec: InputSpec, files: FileCatalogue, nearest: NearestNames, *, converting: bool = False) -> Reader:
+    """The function that reads literals for an input; made once per input and check, since a graph repeats them.
+
+    Args:
+        spec: the input.
+        files: the models and pictures there are.
+        nearest: finds the names that a misspelt one may have meant.
+        converting: whether a literal of another type is converted first, as ComfyUI does.
+    """
+    read = _reader(spec, files, nearest)
+    return (lambda value: read(converted(spec, value))) if converting and spec.widget is not None else read
+
+
+def converted(spec: InputSpec, value: Any) -> Any:
+    """A literal as ComfyUI would hand it to the node: as a number, text or truth value, whichever the input takes. One
+    that can't be converted comes back as it is, as does the null of a text, which would become the word None."""
+    convert: dict[str, Callable[[Any], Any]] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
+    if spec.type not in convert or spec.is_file or (value is None and spec.type != "BOOLEAN"):
+        return value
+    if cast("type[Any]", type(value)) in (list, dict):
+        return value
+    try:
+        return convert[spec.type](value)
+    except (ValueError, OverflowError):
+        return value
+
+
+def _reader(spec: InputSpec, files: FileCatalogue, nearest: NearestNames) -> Reader:
     if spec.widget is None:
         return _socket_only(spec)
     if spec.is_file:

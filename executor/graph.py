@@ -41,7 +41,8 @@ class GraphNode(NamedTuple):
 
 
 class Graph(NamedTuple):
-    """Nodes by id, in the order of the document. `tolerant` graphs may carry inputs that their nodes don't have."""
+    """Nodes by id, in the order of the document. `tolerant` graphs, which come from ComfyUI, may carry inputs that
+    their nodes don't have, and literals of another type than their inputs."""
 
     nodes: Mapping[str, GraphNode]
     tolerant: bool = False

@@ -26,9 +26,10 @@ class Document:
     """A workflow as it is saved: nodes by id, and what only the editor needs.
 
     `origin` tells a native document from a bare ComfyUI API prompt and from a file of ComfyUI's editor; the latter is
-    kept in `litegraph` until there is a catalogue to read it with (`formats.litegraph.as_native`). `source` is the
-    JSON text the document was read from, kept so that storing the document costs no second writing; None when there
-    was no such text.
+    kept in `litegraph` until there is a catalogue to read it with (`formats.litegraph.as_native`), which leaves `notes`
+    on what it could not keep. `from_comfyui` says that it was not made here, so that what can be run of it is. `source`
+    is the JSON text the document was read from, kept so that storing the document costs no second writing; None when
+    there was no such text.
     """
 
     nodes: Mapping[str, Any]
@@ -38,6 +39,8 @@ class Document:
     origin: Origin = "native"
     source: str | None = field(default=None, compare=False, repr=False)
     litegraph: JsonObject | None = field(default=None, repr=False)
+    from_comfyui: bool = field(default=False, compare=False)
+    notes: tuple[Problem, ...] = field(default=(), compare=False)
 
     @property
     def title(self) -> str | None:
@@ -177,7 +180,7 @@ def _prompt(body: JsonObject, source: str | None) -> Document:
             "bad_document",
             f'There is no workflow in this: it has neither "format": {FORMAT!r} nor nodes with a "class_type".',
         )
-    return Document(body, origin="prompt", source=source)
+    return Document(body, origin="prompt", source=source, from_comfyui=True)
 
 
 def _limit(nodes: JsonObject) -> None:

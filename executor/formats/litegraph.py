@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
+from executor.bind import converted
 from executor.formats.document import Document
 from executor.formats.litegraph_scopes import Scope, mode_of, open_scopes, place_of
 from executor.formats.litegraph_wires import SEED_CONTROLS, Literal, Wires, input_name
 from executor.graph import Link
-from executor.problems import JsonObject
+from executor.problems import JsonObject, Problem, quoted
 from nodes.sdk.spec import Catalogue, NodeSpec
 
 VIRTUAL = frozenset({"Reroute", "PrimitiveNode", "Note", "MarkdownNote"})
@@ -36,10 +37,16 @@ def as_native(document: Document, catalogue: Catalogue) -> Document:
     scopes = open_scopes(body)
     wires = Wires(scopes)
     nodes: dict[str, Any] = {}
+    notes: list[Problem] = []
     for scope in scopes.values():
+        linked = {end for wire in scope.wires.values() for end in (wire.origin, wire.target)}
         for raw in scope.nodes.values():
-            if raw["type"] not in VIRTUAL and raw["type"] not in scope.definitions:
-                nodes[scope.id_of(raw["id"])] = _node(raw, scope, wires, catalogue)
+            if raw["type"] in VIRTUAL or raw["type"] in scope.definitions:
+                continue
+            if raw["type"] not in catalogue and raw["id"] not in linked:
+                notes.append(_dropped(raw, scope))
+                continue
+            nodes[scope.id_of(raw["id"])] = _node(raw, scope, wires, catalogue, notes)
     for node_id, routes in wires.routes.items():
         if node_id in nodes:
             nodes[node_id]["_meta"]["passes"] = routes
@@ -47,10 +54,17 @@ def as_native(document: Document, catalogue: Catalogue) -> Document:
     title = _member(body, "extra").get("title")
     if isinstance(title, str):
         extra["title"] = title
-    return Document(nodes, tuple(_groups(body)), extra=extra)
+    return Document(nodes, tuple(_groups(body)), extra=extra, from_comfyui=True, notes=tuple(notes))
 
 
-def _node(raw: JsonObject, scope: Scope, wires: Wires, catalogue: Catalogue) -> JsonObject:
+def _dropped(raw: JsonObject, scope: Scope) -> Problem:
+    """Of a node that nothing is linked to, and whose class is not known: most such are helpers of the editor."""
+    node, kind = scope.id_of(raw["id"]), str(raw["type"])
+    message = f"Node {node!r} is left out: there is no node {quoted(kind)}, and nothing is linked to it."
+    return Problem("unknown_node", message, node, kind)
+
+
+def _node(raw: JsonObject, scope: Scope, wires: Wires, catalogue: Catalogue, notes: list[Problem]) -> JsonObject:
     class_type = str(raw["type"])
     spec = catalogue.get(class_type)
     inputs, controls = _widgets(raw, class_type, spec)
@@ -59,10 +73,14 @@ def _node(raw: JsonObject, scope: Scope, wires: Wires, catalogue: Catalogue) -> 
         if each.get("link") is None:
             continue
         source = wires.source(scope, raw, index)
-        if isinstance(source, Link):
-            links[input_name(each)] = [source.node, source.output]
+        name = input_name(each)
+        if spec is not None and spec.input(name) is None:
+            if source is not None:
+                notes.append(_unknown_input(scope.id_of(raw["id"]), class_type, name))
+        elif isinstance(source, Link):
+            links[name] = [source.node, source.output]
         elif isinstance(source, Literal):
-            inputs[input_name(each)] = source.value
+            inputs[name] = source.value
     meta: JsonObject = {"pos": [x + shift for x, shift in zip(place_of(raw), scope.shift, strict=True)]}
     if isinstance(raw.get("title"), str) and raw["title"] != class_type:
         meta["title"] = raw["title"]
@@ -75,8 +93,16 @@ def _node(raw: JsonObject, scope: Scope, wires: Wires, catalogue: Catalogue) -> 
         meta["color"] = raw["color"]
     if controls:
         meta["seed_control"] = controls
-    values: JsonObject = {name: {"__value__": x} if isinstance(x, list) else x for name, x in inputs.items()}
-    return {"class_type": class_type, "inputs": values | links, "_meta": meta}
+    for name, value in inputs.items():
+        declared = None if spec is None else spec.input(name)
+        read = value if declared is None else converted(declared, value)
+        inputs[name] = {"__value__": cast("list[Any]", read)} if isinstance(read, list) else read
+    return {"class_type": class_type, "inputs": inputs | links, "_meta": meta}
+
+
+def _unknown_input(node: str, class_type: str, name: str) -> Problem:
+    message = f"Node {node!r} ({class_type}) has no input {quoted(name)}; what was linked to it is left out."
+    return Problem("unknown_input", message, node, class_type, name[:120])
 
 
 def _widgets(raw: JsonObject, class_type: str, spec: NodeSpec | None) -> tuple[JsonObject, JsonObject]:

@@ -93,6 +93,12 @@ def test_a_file_without_seed_controls_is_read_too():
     assert convert([named], [])["2"]["inputs"] == {"steps": 3}
 
 
+def test_values_of_another_type_are_converted_to_that_of_their_widget():
+    node = convert([raw(2, "KSampler", [], ["7", "fixed", 12.9, "euler"])], [])["2"]
+    assert node["inputs"] == {"seed": 7, "steps": 12, "sampler_name": "euler"}
+    assert convert([raw(2, "KSampler", [], ["x", "fixed"])], [])["2"]["inputs"] == {"seed": "x"}
+
+
 @pytest.mark.parametrize(("switch", "control"), [(True, "randomize"), (False, "fixed")])
 def test_the_switch_that_seeds_had_at_first_is_their_control(switch: bool, control: str):
     node = convert([raw(2, "KSampler", [], [7, switch, 12, "euler"])], [])["2"]
@@ -187,6 +193,21 @@ def test_what_passes_a_chain_of_bypassed_nodes_is_decided_by_the_last_consumer()
     )
     assert nodes["8"]["_meta"]["passes"] == {"0": "a"}
     assert nodes["7"]["_meta"]["passes"] == {"0": "x"}
+
+
+def test_unknown_nodes_that_nothing_is_linked_to_are_left_out_with_a_note():
+    helper = raw(3, "Fast Groups Muter (rgthree)", outputs=[{"name": "OPT_CONNECTION", "type": "*", "links": None}])
+    body = {"nodes": [LOADER, helper, raw(4, "Stranger", [socket("model", 1)])], "links": [[1, 1, 0, 4, 0, "MODEL"]]}
+    document = as_native(read_document(body), CATALOGUE)
+    assert set(document.nodes) == {"1", "4"}
+    assert [(each.code, each.node) for each in document.notes] == [("unknown_node", "3")]
+
+
+def test_a_link_to_an_input_that_a_node_does_not_have_is_left_out_with_a_note():
+    body = {"nodes": [LOADER, raw(2, "KSampler", [socket("tone", 1)])], "links": [[1, 1, 0, 2, 0, "MODEL"]]}
+    document = as_native(read_document(body), CATALOGUE)
+    assert document.nodes["2"]["inputs"] == {}
+    assert [(each.code, each.node, each.input) for each in document.notes] == [("unknown_input", "2", "tone")]
 
 
 def test_groups_and_positions_written_as_objects_come_along():
