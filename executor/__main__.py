@@ -153,7 +153,7 @@ async def _run(
                 )
         prepared: list[tuple[Document, tuple[str, ...] | None]] = []
         for document in documents(catalogue):
-            found = prepare_or_refuse(document, catalogue, Files(settings.library(), folders.inputs))
+            found = prepare_or_refuse(document, catalogue, Files(settings.library(), folders))
             if not quiet and not prepared:
                 _print_problems(found.checked.warnings, "warning")
             prepared.append((document, found.targets))

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
 from executor.files import FileCatalogue
+from executor.folders import annotated
 from executor.problems import NearestNames, nearest_are, quoted
 from nodes.sdk.spec import InputSpec
 
@@ -149,7 +150,6 @@ def _choice(spec: InputSpec, nearest: NearestNames) -> Reader:
 
 def _file(spec: InputSpec, files: FileCatalogue, nearest: NearestNames) -> Reader:
     kind = spec.model_kind or "input"
-    where = "the inputs folder" if spec.model_kind is None else f"models/{kind}"
     remedy = "upload it, or choose another" if spec.model_kind is None else "put it there, or choose another"
 
     def read(value: Any) -> Any:
@@ -159,6 +159,7 @@ def _file(spec: InputSpec, files: FileCatalogue, nearest: NearestNames) -> Reade
             return value
         names = nearest(value, files.names(kind))
         hint = nearest_are(names) or f"; {remedy}"
+        where = f"the {annotated(value)[0]} folder" if spec.model_kind is None else f"models/{kind}"
         return Bad(
             "missing_file",
             f"names {quoted(value)}, which is not in {where}{hint}",

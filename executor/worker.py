@@ -55,7 +55,7 @@ class Worker:
         self._services = Services(
             packs.nodes,
             packs.catalogue,
-            Files(self._resources.library, config.folders.inputs),
+            Files(self._resources.library, config.folders),
             cache,
             config.folders,
             OutputNames(config.folders),

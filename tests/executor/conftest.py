@@ -119,7 +119,7 @@ def make_bench(packs: Packs, data: Path, cache: Cache | None = None, folders: Fo
         Services(
             packs.nodes,
             packs.catalogue,
-            Files(None, folders.inputs),
+            Files(None, folders),
             Cache(1 << 24, folders.stamp) if cache is None else cache,
             folders,
             OutputNames(folders),

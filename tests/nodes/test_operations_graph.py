@@ -107,7 +107,7 @@ def services(packs: Packs, tmp_path: Path) -> Services:
     half[:, :4, 3] = 255
     Image.fromarray(half).save(folders.inputs / "half.png")
     cache = Cache(1 << 26, folders.stamp)
-    files, names = Files(None, folders.inputs), OutputNames(folders)
+    files, names = Files(None, folders), OutputNames(folders)
     return Services(packs.nodes, packs.catalogue, files, cache, folders, names, BareResources())
 
 
