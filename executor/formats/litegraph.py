@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from executor.bind import converted
 from executor.formats.document import Document
+from executor.formats.dynamic_prompts import DYNAMIC, said
 from executor.formats.litegraph_scopes import Scope, mode_of, open_scopes, place_of
 from executor.formats.litegraph_wires import SEED_CONTROLS, Literal, Wires, input_name
 from executor.graph import Link
@@ -96,8 +97,19 @@ def _node(raw: JsonObject, scope: Scope, wires: Wires, catalogue: Catalogue, not
     for name, value in inputs.items():
         declared = None if spec is None else spec.input(name)
         read = value if declared is None else converted(declared, value)
+        if isinstance(read, str) and name in DYNAMIC.get(class_type, ()):
+            node = scope.id_of(raw["id"])
+            prompt = said(read, node)
+            read = prompt.text
+            if prompt.chosen:
+                notes.append(_chosen(node, class_type, name, read))
         inputs[name] = {"__value__": cast("list[Any]", read)} if isinstance(read, list) else read
     return {"class_type": class_type, "inputs": inputs | links, "_meta": meta}
+
+
+def _chosen(node: str, class_type: str, name: str, text: str) -> Problem:
+    message = f"{name!r} of node {node!r} ({class_type}) has alternatives; {quoted(text)} was chosen for good."
+    return Problem("alternatives", message, node, class_type, name)
 
 
 def _unknown_input(node: str, class_type: str, name: str) -> Problem:

@@ -40,6 +40,13 @@ CATALOGUE = Catalogue(
             ),
             outputs=(OutputSpec("MODEL", "MODEL"),),
         ),
+        NodeSpec(
+            "CLIPTextEncode",
+            "Prompt",
+            "conditioning",
+            inputs=(InputSpec("text", "STRING", widget="text"), InputSpec("clip", "CLIP")),
+            outputs=(OutputSpec("CONDITIONING", "CONDITIONING"),),
+        ),
         NodeSpec("Save", "Save", "output", output=True, inputs=(InputSpec("images", "LATENT"),)),
     )
 )
@@ -208,6 +215,16 @@ def test_a_link_to_an_input_that_a_node_does_not_have_is_left_out_with_a_note():
     document = as_native(read_document(body), CATALOGUE)
     assert document.nodes["2"]["inputs"] == {}
     assert [(each.code, each.node, each.input) for each in document.notes] == [("unknown_input", "2", "tone")]
+
+
+def test_the_dynamic_prompts_of_a_file_are_settled_and_a_choice_is_noted():
+    plain = raw(2, "CLIPTextEncode", values=["{a} boat // red"])
+    body = {"nodes": [plain, raw(3, "CLIPTextEncode", values=["{red|green}"])], "links": []}
+    body["links"] = [[1, 2, 0, 4, 0, "CONDITIONING"], [2, 3, 0, 4, 0, "CONDITIONING"]]
+    document = as_native(read_document(body), CATALOGUE)
+    assert document.nodes["2"]["inputs"] == {"text": "a boat "}
+    assert document.nodes["3"]["inputs"]["text"] in ("red", "green")
+    assert [(each.code, each.node, each.input) for each in document.notes] == [("alternatives", "3", "text")]
 
 
 def test_groups_and_positions_written_as_objects_come_along():
