@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn, cast
 
@@ -70,8 +70,12 @@ def refuse(code: str, message: str, **details: Any) -> NoReturn:
     raise BadDocument(Problem(code, message, details=details))
 
 
-def parse_json(data: bytes | str) -> Any:
+def parse_json(data: bytes | str, constant: Callable[[str], Any] | None = None) -> Any:
     """Strict JSON: no NaN or Infinity, no numbers beyond a double's range, bounded size and depth.
+
+    Args:
+        data: the text.
+        constant: gives what stands for NaN or Infinity, where these are to be read.
 
     Raises:
         BadDocument: `too_large`, `not_finite` or `bad_document`.
@@ -84,7 +88,7 @@ def parse_json(data: bytes | str) -> Any:
         refuse("bad_document", f"The document is not UTF-8 text (byte {error.start}); save it as JSON in UTF-8.")
     try:
         with no_collection():
-            return json.loads(text, parse_constant=_refuse_constant)
+            return json.loads(text, parse_constant=constant or _refuse_constant)
     except json.JSONDecodeError as error:
         refuse("bad_document", f"The document is not JSON: {error.msg} in line {error.lineno}, column {error.colno}.")
     except RecursionError:
@@ -98,6 +102,12 @@ def read_text(data: bytes | str) -> Document:
     value = parse_json(data)
     text = data if isinstance(data, str) else data.decode("utf-8-sig")
     return read_document(value, source=text)
+
+
+def read_metadata(text: str) -> Document:
+    """Read a document from the JSON text in a picture, where NaN means nothing: ComfyUI writes it beside inputs, for
+    nodes that have to run each time. Raises `BadDocument` when there is none in it."""
+    return read_document(parse_json(text, constant=lambda _: None))
 
 
 def read_document(value: object, *, source: str | None = None) -> Document:

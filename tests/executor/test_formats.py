@@ -161,6 +161,19 @@ def webp(**texts: str) -> bytes:
     return file.getvalue()
 
 
+def test_what_is_no_number_in_a_picture_is_nothing():
+    prompt = json.dumps({"1": {**n("Number", value=1), "is_changed": [float("nan")]}, "2": n("X", a=float("inf"))})
+    read = read_bytes(png(prompt=prompt))
+    assert read.nodes["1"]["is_changed"] == [None]
+    assert read.nodes["2"]["inputs"] == {"a": None}
+    assert read_text(read.to_text()).nodes == read.nodes
+
+
+@pytest.mark.parametrize("workflow", ["{", "null", "{}", '{"nodes": [], "links": []}', '{"nodes": [{}], "links": []}'])
+def test_the_prompt_of_a_picture_counts_when_its_workflow_cannot_be_read_or_is_empty(workflow: str):
+    assert dict(read_bytes(png(workflow=workflow, prompt=json.dumps(NODES))).nodes) == NODES
+
+
 @pytest.mark.parametrize("picture", [png, webp])
 def test_a_picture_gives_back_its_workflow(picture: Any, tmp_path: Path):
     native = document(NODES, extra={"title": "Boot ü"})
