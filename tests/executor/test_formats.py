@@ -186,8 +186,9 @@ def test_a_picture_gives_back_its_workflow(picture: Any, tmp_path: Path):
 
 @pytest.mark.parametrize("picture", [png, webp])
 def test_a_picture_of_comfyui_gives_its_editor_file_which_holds_the_layout(picture: Any):
-    data = picture(workflow='{"nodes": [], "links": []}', prompt=json.dumps(NODES))
-    assert read_bytes(data).litegraph == {"nodes": [], "links": []}
+    workflow = {"nodes": [{"id": 1, "type": "Number"}], "links": []}
+    data = picture(workflow=json.dumps(workflow), prompt=json.dumps(NODES))
+    assert read_bytes(data).litegraph == workflow
 
 
 @pytest.mark.parametrize("picture", [png, webp])

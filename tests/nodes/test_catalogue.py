@@ -43,6 +43,10 @@ WIDGETS = {
     "DiffControlNetLoader": ["control_net_name"],
     "SetUnionControlNetType": ["type"],
     "PreviewAny": [],
+    "PrimitiveInt": ["value"],
+    "PrimitiveStringMultiline": ["value"],
+    "StringConcatenate": ["string_a", "string_b", "delimiter"],
+    "GetImageSize": [],
 }
 SOCKETS = {
     "KSampler": {"model": "MODEL", "positive": "CONDITIONING", "negative": "CONDITIONING", "latent_image": "LATENT"},
