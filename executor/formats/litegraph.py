@@ -7,23 +7,21 @@ stand for; notes are left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import Any, cast
 
 from executor.bind import converted
 from executor.formats.document import Document
 from executor.formats.dynamic_prompts import DYNAMIC, said
-from executor.formats.litegraph_scopes import Scope, mode_of, open_scopes, place_of
-from executor.formats.litegraph_wires import SEED_CONTROLS, Literal, Wires, input_name
+from executor.formats.litegraph_scopes import Scope, entries, member, mode_of, open_scopes, place_of
+from executor.formats.litegraph_widgets import widgets
+from executor.formats.litegraph_wires import Literal, Wires, input_name
 from executor.graph import Link
 from executor.problems import JsonObject, Problem, quoted
-from nodes.sdk.spec import Catalogue, NodeSpec
+from nodes.sdk.spec import Catalogue
 
 VIRTUAL = frozenset({"Reroute", "PrimitiveNode", "Note", "MarkdownNote"})
 MODES = {2: "mute", 4: "bypass"}
-SEED_NAMES = frozenset({"seed", "noise_seed"})
-OTHER_WIDGETS = {"CheckpointLoader": ("config_name", "ckpt_name")}
-"""ComfyUI's nodes whose name is one of ours with its widgets in another order."""
 
 
 def as_native(document: Document, catalogue: Catalogue) -> Document:
@@ -52,7 +50,7 @@ def as_native(document: Document, catalogue: Catalogue) -> Document:
         if node_id in nodes:
             nodes[node_id]["_meta"]["passes"] = routes
     extra: dict[str, Any] = {}
-    title = _member(body, "extra").get("title")
+    title = member(body, "extra").get("title")
     if isinstance(title, str):
         extra["title"] = title
     return Document(nodes, tuple(_groups(body)), extra=extra, from_comfyui=True, notes=tuple(notes))
@@ -68,9 +66,9 @@ def _dropped(raw: JsonObject, scope: Scope) -> Problem:
 def _node(raw: JsonObject, scope: Scope, wires: Wires, catalogue: Catalogue, notes: list[Problem]) -> JsonObject:
     class_type = str(raw["type"])
     spec = catalogue.get(class_type)
-    inputs, controls = _widgets(raw, class_type, spec)
+    inputs, controls = widgets(raw, class_type, spec)
     links: JsonObject = {}
-    for index, each in enumerate(_objects(raw.get("inputs"))):
+    for index, each in enumerate(entries(raw.get("inputs"))):
         if each.get("link") is None:
             continue
         source = wires.source(scope, raw, index)
@@ -88,7 +86,7 @@ def _node(raw: JsonObject, scope: Scope, wires: Wires, catalogue: Catalogue, not
     mode = MODES.get(mode_of(raw)) or MODES.get(scope.mode)
     if mode is not None:
         meta["mode"] = mode
-    if _member(raw, "flags").get("collapsed"):
+    if member(raw, "flags").get("collapsed"):
         meta["collapsed"] = True
     if isinstance(raw.get("color"), str):
         meta["color"] = raw["color"]
@@ -117,66 +115,8 @@ def _unknown_input(node: str, class_type: str, name: str) -> Problem:
     return Problem("unknown_input", message, node, class_type, name[:120])
 
 
-def _widgets(raw: JsonObject, class_type: str, spec: NodeSpec | None) -> tuple[JsonObject, JsonObject]:
-    """The values of a node's widgets by name, and what its seeds do after each run."""
-    given: Any = raw.get("widgets_values")
-    names = _widget_names(raw, class_type, spec)
-    if isinstance(given, dict):
-        return {name: value for name, value in cast("JsonObject", given).items() if name in names}, {}
-    values = cast("list[Any]", given) if isinstance(given, list) else []
-    found: JsonObject = {}
-    controls: JsonObject = {}
-    index = 0
-    for name in names:
-        if index >= len(values):
-            break
-        if values[index] is not None:
-            found[name] = values[index]
-        index += 1
-        is_seed = name in SEED_NAMES or (
-            spec is not None and (declared := spec.input(name)) and declared.widget == "seed"
-        )
-        control = _control(values[index]) if is_seed and index < len(values) else None
-        if control is not None and (isinstance(values[index], str) or len(values) > len(names)):
-            controls[name] = control
-            index += 1
-    return found, controls
-
-
-def _control(value: object) -> str | None:
-    """What a seed does after each run. The first files had a switch for it; one that is a widget of its own leaves no
-    value over at the end."""
-    if isinstance(value, bool):
-        return "randomize" if value else "fixed"
-    return value if isinstance(value, str) and value in SEED_CONTROLS else None
-
-
-def _widget_names(raw: JsonObject, class_type: str, spec: NodeSpec | None) -> Sequence[str]:
-    other = OTHER_WIDGETS.get(class_type)
-    if other is not None and _length(raw.get("widgets_values")) == len(other):
-        return other
-    if spec is not None:
-        return [each.name for each in spec.inputs if each.widget is not None]
-    listed = (_member(each, "widget").get("name") for each in _objects(raw.get("inputs")))
-    return [name for name in listed if isinstance(name, str)]
-
-
-def _length(value: object) -> int | None:
-    return len(cast("list[Any]", value)) if isinstance(value, list) else None
-
-
 def _groups(body: JsonObject) -> Iterator[JsonObject]:
-    for group in _objects(body.get("groups")):
+    for group in entries(body.get("groups")):
         bounds = group.get("bounding")
         if isinstance(bounds, list) and len(cast("list[Any]", bounds)) == 4:
             yield {"title": str(group.get("title", "")), "bounds": bounds, "color": group.get("color")}
-
-
-def _member(of: Mapping[str, Any], name: str) -> JsonObject:
-    value: Any = of.get(name)
-    return cast("JsonObject", value) if isinstance(value, dict) else {}
-
-
-def _objects(value: object) -> list[JsonObject]:
-    entries = cast("list[Any]", value) if isinstance(value, list) else []
-    return [each for each in entries if isinstance(each, dict)]

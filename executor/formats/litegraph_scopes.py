@@ -6,6 +6,7 @@ instance's inputs, and links that go to node −20 its outputs.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
@@ -58,8 +59,7 @@ def open_scopes(body: JsonObject) -> dict[str, Scope]:
     Raises:
         BadDocument: a subgraph contains itself, or there are too many nodes.
     """
-    holder: Any = body.get("definitions")
-    listed = entries(cast("JsonObject", holder).get("subgraphs")) if isinstance(holder, dict) else []
+    listed = entries(member(body, "definitions").get("subgraphs"))
     definitions = {str(each["id"]): each for each in listed if "id" in each}
     scopes = {"": _scope("", body, definitions)}
     pending = [scopes[""]]
@@ -146,3 +146,9 @@ def entries(value: object) -> list[JsonObject]:
     """The objects of a list; none of anything else."""
     listed = cast("list[Any]", value) if isinstance(value, list) else []
     return [cast("JsonObject", each) for each in listed if isinstance(each, dict)]
+
+
+def member(of: Mapping[str, Any], name: str) -> JsonObject:
+    """A member that is an object; an empty one where it is anything else."""
+    value: Any = of.get(name)
+    return cast("JsonObject", value) if isinstance(value, dict) else {}

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, cast
 
-from executor.formats.litegraph_scopes import BORDER_IN, BORDER_OUT, BYPASSED, MUTED, Scope, entries, mode_of
+from executor.formats.litegraph_scopes import BORDER_IN, BORDER_OUT, BYPASSED, MUTED, Scope, entries, member, mode_of
+from executor.formats.litegraph_widgets import SEED_CONTROLS
 from executor.graph import Link
 from executor.problems import JsonObject
 
-SEED_CONTROLS = frozenset({"fixed", "increment", "decrement", "randomize"})
 ANYTHING = ("", "*", "0")
 
 
@@ -166,9 +166,7 @@ class Wires:
 
 def input_name(slot: JsonObject) -> str:
     """The name of an input as its node declares it: that of its widget, where it was made from one."""
-    widget: Any = slot.get("widget")
-    named = cast("JsonObject", widget).get("name") if isinstance(widget, dict) else None
-    return str(named or slot.get("name"))
+    return str(member(slot, "widget").get("name") or slot.get("name"))
 
 
 def _is_control(values: list[Any], place: int) -> bool:
