@@ -1,8 +1,8 @@
 """Reads the files of ComfyUI's editor (litegraph JSON 0.4 and 1.0) into native documents.
 
 Such a file keeps the values of a node's widgets by position, so reading one takes the catalogue. What only that editor
-knows is resolved here: subgraphs become their nodes, with ids `outer:inner`; reroutes and primitives become what they
-stand for; notes are left out.
+knows is resolved here: subgraphs and group nodes become their nodes, with ids `outer:inner`; reroutes and primitives
+become what they stand for; notes are left out.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, cast
 from executor.bind import converted
 from executor.formats.document import Document
 from executor.formats.dynamic_prompts import DYNAMIC, said
+from executor.formats.litegraph_groups import without_groups
 from executor.formats.litegraph_scopes import Scope, entries, member, mode_of, open_scopes, place_of
 from executor.formats.litegraph_widgets import widgets
 from executor.formats.litegraph_wires import Literal, Wires, input_name
@@ -32,7 +33,7 @@ def as_native(document: Document, catalogue: Catalogue) -> Document:
     """
     if document.litegraph is None:
         return document
-    body = document.litegraph
+    body = without_groups(document.litegraph, catalogue)
     scopes = open_scopes(body)
     wires = Wires(scopes)
     nodes: dict[str, Any] = {}
