@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
 from executor.files import FileCatalogue
-from executor.folders import annotated
+from executor.folders import annotated, in_words
 from executor.problems import NearestNames, nearest_are, quoted
 from nodes.sdk.spec import InputSpec
 
@@ -159,7 +159,7 @@ def _file(spec: InputSpec, files: FileCatalogue, nearest: NearestNames) -> Reade
             return value
         names = nearest(value, files.names(kind))
         hint = nearest_are(names) or f"; {remedy}"
-        where = f"the {annotated(value)[0]} folder" if spec.model_kind is None else f"models/{kind}"
+        where = in_words(annotated(value)[0]) if spec.model_kind is None else f"models/{kind}"
         return Bad(
             "missing_file",
             f"names {quoted(value)}, which is not in {where}{hint}",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from executor.events import JobEvent, NodePreview, NodeProgress
 from executor.files import Library
-from executor.folders import Folders, OutputNames, annotated
+from executor.folders import Folders, OutputNames, annotated, in_words
 from executor.formats.document import Document
 from executor.graph import Graph
 from nodes.sdk.context import OutputFile, OutputPath, PreviewFrame
@@ -121,7 +121,7 @@ class JobContext:
             raise NodeError(f"{error}; use the name of a file in the inputs folder.", code="missing_file") from error
         if not path.is_file():
             folder, plain = annotated(name)
-            raise NodeError(f"There is no file {plain!r} in the {folder} folder; upload it.", code="missing_file")
+            raise NodeError(f"There is no file {plain!r} in {in_words(folder)}; upload it.", code="missing_file")
         return path
 
     def reserve_output(self, prefix: str, extension: str, *, temporary: bool = False) -> OutputPath:

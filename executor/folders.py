@@ -86,6 +86,11 @@ def annotated(name: str) -> tuple[Folder, str]:
     return (cast("Folder", match[2]), match[1]) if match is not None else ("input", name)
 
 
+def in_words(folder: Folder) -> str:
+    """A folder as it is called in sentences."""
+    return {"input": "the inputs folder", "output": "the outputs folder", "temp": "the folder of previews"}[folder]
+
+
 class OutputNames:
     """Hands out file names that were never used: `<prefix>_00001_.png` and so on, claimed by creating the file.
 
