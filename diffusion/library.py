@@ -39,7 +39,7 @@ KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "vae_approx": _WEIGHTS,
     }
 )
-"""The kinds of models, each a folder under `models/` unless FOLDERS says otherwise, and the endings that count in it."""
+"""The kinds of models, each a folder under `models/` unless FOLDERS says otherwise, and the endings that count."""
 
 FOLDERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
