@@ -62,7 +62,7 @@ def make_services(settings: Settings) -> Services:
     engine = LocalEngine(settings.worker_config())
     return Services(
         settings=settings,
-        jobs=JobService(settings.database, engine, Files(library, folders.inputs)),
+        jobs=JobService(settings.database, engine, Files(library, folders)),
         models=library,
         folders=folders,
         workflows_dir=ROOT / "workflows",

@@ -39,7 +39,16 @@ KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "vae_approx": _WEIGHTS,
     }
 )
-"""The folders under `models/` and the file endings that count in each."""
+"""The kinds of models, each a folder under `models/` unless FOLDERS says otherwise, and the endings that count."""
+
+FOLDERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "clip": ("text_encoders", "clip"),
+        "controlnet": ("controlnet", "t2i_adapter"),
+        "diffusion_models": ("unet", "diffusion_models"),
+    }
+)
+"""The kinds that have two folders, the first of which wins: ComfyUI's old and new names, in its order."""
 
 _WHOLE_FILE = 64 * 2**20
 _BLOCK = 64 * 2**10
@@ -62,7 +71,7 @@ class ModelLibrary:
         self.models_dir = models_dir
         further = dict(extra or {})
         self._folders: dict[str, tuple[Path, ...]] = {
-            kind: (models_dir / kind, *further.get(kind, ()))
+            kind: (*(models_dir / name for name in FOLDERS.get(kind, (kind,))), *further.get(kind, ()))
             for kind in sorted([*KINDS, *(further.keys() - KINDS.keys())])
         }
         self._content_ids: dict[tuple[str, int, int], str] = {}
@@ -172,7 +181,7 @@ class ModelLibrary:
     def _nearest(self, kind: str, name: str) -> str:
         names = [entry.name for entry in self.list(kind)]
         if not names:
-            return f"That folder is empty: put a file into {self._folders[kind][0]}."
+            return f"That folder is empty: put a file into {self.models_dir / kind}."
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.4) or names[:3]
         return f"The nearest are: {', '.join(near)}."
 

@@ -152,15 +152,16 @@ async def _run(
                     f"warning: the node pack {pack.name!r} could not be loaded: {_first_line(pack.error)}",
                     file=sys.stderr,
                 )
-        prepared = list(documents(catalogue))
-        for document in prepared:
-            found = prepare_or_refuse(document, catalogue, Files(settings.library(), folders.inputs))
-            if not quiet and document is prepared[0]:
+        prepared: list[tuple[Document, tuple[str, ...] | None]] = []
+        for document in documents(catalogue):
+            found = prepare_or_refuse(document, catalogue, Files(settings.library(), folders))
+            if not quiet and not prepared:
                 _print_problems(found.checked.warnings, "warning")
+            prepared.append((document, found.targets))
         code, ids = OK, JobIds()
-        for document in prepared:
+        for document, targets in prepared:
             job_id = ids.new()
-            request = JobRequest(job_id, document.to_text())
+            request = JobRequest(job_id, document.to_text(), targets=targets)
             job = asyncio.create_task(_follow(engine, request, document, catalogue, quiet=quiet))
             cancelling = asyncio.create_task(_cancel_when(stop, engine, job_id))
             code = _told(await job, folders, settings)

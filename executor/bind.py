@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
 from executor.files import FileCatalogue
+from executor.folders import annotated, in_words
 from executor.problems import NearestNames, nearest_are, quoted
 from nodes.sdk.spec import InputSpec
 
@@ -28,8 +29,34 @@ Reader = Callable[[Any], Any]
 """Takes a literal and returns the value for the node, or `Bad`."""
 
 
-def value_reader(spec: InputSpec, files: FileCatalogue, nearest: NearestNames) -> Reader:
-    """The function that reads literals for an input; made once per input and check, since a graph repeats them."""
+def value_reader(spec: InputSpec, files: FileCatalogue, nearest: NearestNames, *, converting: bool = False) -> Reader:
+    """The function that reads literals for an input; made once per input and check, since a graph repeats them.
+
+    Args:
+        spec: the input.
+        files: the models and pictures there are.
+        nearest: finds the names that a misspelt one may have meant.
+        converting: whether a literal of another type is converted first, as ComfyUI does.
+    """
+    read = _reader(spec, files, nearest)
+    return (lambda value: read(converted(spec, value))) if converting and spec.widget is not None else read
+
+
+def converted(spec: InputSpec, value: Any) -> Any:
+    """A literal as ComfyUI would hand it to the node: as a number, text or truth value, whichever the input takes. One
+    that can't be converted comes back as it is, as does the null of a text, which would become the word None."""
+    convert: dict[str, Callable[[Any], Any]] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
+    if spec.type not in convert or spec.is_file or (value is None and spec.type != "BOOLEAN"):
+        return value
+    if cast("type[Any]", type(value)) in (list, dict):
+        return value
+    try:
+        return convert[spec.type](value)
+    except (ValueError, OverflowError):
+        return value
+
+
+def _reader(spec: InputSpec, files: FileCatalogue, nearest: NearestNames) -> Reader:
     if spec.widget is None:
         return _socket_only(spec)
     if spec.is_file:
@@ -123,7 +150,6 @@ def _choice(spec: InputSpec, nearest: NearestNames) -> Reader:
 
 def _file(spec: InputSpec, files: FileCatalogue, nearest: NearestNames) -> Reader:
     kind = spec.model_kind or "input"
-    where = "the inputs folder" if spec.model_kind is None else f"models/{kind}"
     remedy = "upload it, or choose another" if spec.model_kind is None else "put it there, or choose another"
 
     def read(value: Any) -> Any:
@@ -133,6 +159,7 @@ def _file(spec: InputSpec, files: FileCatalogue, nearest: NearestNames) -> Reade
             return value
         names = nearest(value, files.names(kind))
         hint = nearest_are(names) or f"; {remedy}"
+        where = in_words(annotated(value)[0]) if spec.model_kind is None else f"models/{kind}"
         return Bad(
             "missing_file",
             f"names {quoted(value)}, which is not in {where}{hint}",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from executor.keys import Key
@@ -19,11 +19,15 @@ ENTRY_OVERHEAD = 600
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a node produced: its outputs by index, the files it showed, and how long it took in seconds."""
+    """What a node produced: its outputs by index, the files it showed, and how long it took in seconds.
+
+    `stamps` tells the content of each file, so that another one of the same name is not taken for it.
+    """
 
     outputs: tuple[Any, ...]
     files: tuple[OutputFile, ...] = ()
     seconds: float = 0.0
+    stamps: tuple[str, ...] = ()
 
 
 class Tier(Protocol):
@@ -39,17 +43,17 @@ class Tier(Protocol):
 class Cache:
     """The cache of a worker.
 
-    An entry whose files were deleted counts as missing, since the files are what its node is for.
+    An entry whose files were deleted or replaced counts as missing, since the files are what its node is for.
 
     Args:
         capacity: bytes that the entries in memory may hold together.
-        exists: whether a file that an entry showed is still there.
+        stamp: a text that changes with a file that an entry showed; None when it isn't there.
         disk: the second tier, when there is one.
     """
 
-    def __init__(self, capacity: int, exists: Callable[[OutputFile], bool], disk: Tier | None = None) -> None:
+    def __init__(self, capacity: int, stamp: Callable[[OutputFile], str | None], disk: Tier | None = None) -> None:
         self._capacity = capacity
-        self._exists = exists
+        self._stamp = stamp
         self._disk = disk
         self._entries: OrderedDict[Key, tuple[Entry, int]] = OrderedDict()
         self._held = 0
@@ -66,7 +70,7 @@ class Cache:
         """Whether a result is there, so far as can be told without reading it."""
         found = self._entries.get(key)
         if found is not None:
-            if not found[0].files or self._files_exist(found[0]):
+            if not found[0].files or self._files_are_there(found[0]):
                 return True
             self._drop(key)
             return False
@@ -79,13 +83,18 @@ class Cache:
             self._entries.move_to_end(key)
             return found[0]
         entry = None if self._disk is None else self._disk.get(key)
-        if entry is None or not self._files_exist(entry):
+        if entry is None or not self._files_are_there(entry):
             return None
         self._remember(key, entry)
         return entry
 
     def put(self, key: Key, entry: Entry) -> None:
         """Keep a result. One larger than the whole capacity is not kept in memory."""
+        if entry.files:
+            stamps = tuple(map(self._stamp, entry.files))
+            if None in stamps:
+                return  # a file that is gone already could never be handed out again
+            entry = replace(entry, stamps=tuple(str(each) for each in stamps))
         self._remember(key, entry)
         if self._disk is not None:
             self._disk.put(key, entry)
@@ -109,5 +118,5 @@ class Cache:
         if found is not None:
             self._held -= found[1]
 
-    def _files_exist(self, entry: Entry) -> bool:
-        return all(self._exists(file) for file in entry.files)
+    def _files_are_there(self, entry: Entry) -> bool:
+        return tuple(map(self._stamp, entry.files)) == entry.stamps

@@ -81,7 +81,7 @@ class _Check:
             roots = list(nodes)
             message = "Nothing would come out of this workflow: add a node that saves or shows something."
             problems.append(Problem("no_output_node", message))
-        needed, circular = _upstream_first(nodes, roots)
+        needed, circular = upstream_first(nodes, roots)
         bound: dict[str, BoundNode] = {}
         for node_id in needed:
             node = self._bind(nodes[node_id], problems)
@@ -92,7 +92,7 @@ class _Check:
                 if node.id not in needed:
                     self._bind(node, warnings)
             if not circular:
-                _, circular = _upstream_first(nodes, list(nodes))
+                _, circular = upstream_first(nodes, list(nodes))
         if circular:
             for cycle in _cycles(nodes):
                 (problems if cycle[0] in needed else warnings).append(_cycle_problem(cycle, nodes))
@@ -121,10 +121,10 @@ class _Check:
             return self._classes[class_type]
         plan: _ClassPlan | None = None
         if class_type in self._catalogue:
-            spec = self._catalogue[class_type]
+            spec, lax = self._catalogue[class_type], self._graph.tolerant
             plan = _ClassPlan(
                 spec,
-                {each.name: value_reader(each, self._files, self._nearest) for each in spec.inputs},
+                {each.name: value_reader(each, self._files, self._nearest, converting=lax) for each in spec.inputs},
                 {each.name: each for each in spec.inputs},
                 {each.name: each.default for each in spec.inputs if each.default is not None or not each.required},
                 tuple(each.name for each in spec.inputs if each.default is None and each.required),
@@ -244,7 +244,7 @@ def _cycle_problem(cycle: Sequence[str], nodes: Mapping[str, GraphNode]) -> Prob
     return Problem("cycle", message, cycle[0], nodes[cycle[0]].class_type, details={"nodes": list(cycle)})
 
 
-def _upstream_first(nodes: Mapping[str, GraphNode], roots: Sequence[str]) -> tuple[dict[str, None], bool]:
+def upstream_first(nodes: Mapping[str, GraphNode], roots: Sequence[str]) -> tuple[dict[str, None], bool]:
     """The nodes that the roots need, depth first, each after those it takes values from.
 
     Depth first keeps few intermediate values alive, and finishes one output before the next begins. The second

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from executor.events import JobEvent, NodePreview, NodeProgress
 from executor.files import Library
-from executor.folders import Folders, OutputNames
+from executor.folders import Folders, OutputNames, annotated, in_words
 from executor.formats.document import Document
 from executor.graph import Graph
 from nodes.sdk.context import OutputFile, OutputPath, PreviewFrame
 from nodes.sdk.errors import Cancelled, NodeError
-from nodes.sdk.paths import OutsideFolder, resolve_inside
+from nodes.sdk.paths import OutsideFolder
 
 if TYPE_CHECKING:
     from diffusion.residency import Residency
@@ -116,11 +116,12 @@ class JobContext:
 
     def input_file(self, name: str) -> Path:
         try:
-            path = resolve_inside(self._scope.folders.inputs, name)
+            path = self._scope.folders.given(name)
         except OutsideFolder as error:
             raise NodeError(f"{error}; use the name of a file in the inputs folder.", code="missing_file") from error
         if not path.is_file():
-            raise NodeError(f"There is no file {name!r} in the inputs folder; upload it.", code="missing_file")
+            folder, plain = annotated(name)
+            raise NodeError(f"There is no file {plain!r} in {in_words(folder)}; upload it.", code="missing_file")
         return path
 
     def reserve_output(self, prefix: str, extension: str, *, temporary: bool = False) -> OutputPath:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
-from nodes.sdk.paths import OutsideFolder, resolve_inside
+from executor.folders import Folders
+from nodes.sdk.paths import OutsideFolder
 
 INPUT_KIND = "input"
 BLOCK = 1024 * 1024
 
 
 class FileCatalogue(Protocol):
-    """What checking and keying need to know of files. `kind` is a model kind, or `input` for the inputs folder."""
+    """What checking and keying need to know of files. `kind` is a model kind, or `input` for pictures and the like,
+    which lie in the inputs folder unless their name says another (`executor.folders.annotated`)."""
 
     def has(self, kind: str, name: str) -> bool: ...
 
@@ -41,26 +42,27 @@ class Library(Protocol):
 
 
 class Files:
-    """The catalogue over a model library and an inputs folder, both read at the moment of asking."""
+    """The catalogue over a model library and the folders of pictures, all read at the moment of asking."""
 
-    def __init__(self, library: Library | None, inputs_dir: Path) -> None:
+    def __init__(self, library: Library | None, folders: Folders) -> None:
         self._library = library
-        self._inputs = inputs_dir
+        self._folders = folders
         self._hashes: dict[str, tuple[tuple[int, int], str]] = {}
 
     def has(self, kind: str, name: str) -> bool:
         if kind == INPUT_KIND:
             try:
-                return resolve_inside(self._inputs, name).is_file()
+                return self._folders.given(name).is_file()
             except (OutsideFolder, OSError):
                 return False
         return name in self.names(kind)
 
     def names(self, kind: str) -> Sequence[str]:
         if kind == INPUT_KIND:
-            if not self._inputs.is_dir():
+            inputs = self._folders.inputs
+            if not inputs.is_dir():
                 return []
-            found = (path.relative_to(self._inputs) for path in self._inputs.rglob("*") if path.is_file())
+            found = (path.relative_to(inputs) for path in inputs.rglob("*") if path.is_file())
             return sorted(path.as_posix() for path in found if not path.name.startswith("."))
         return [] if self._library is None else [entry.name for entry in self._library.list(kind)]
 
@@ -69,7 +71,7 @@ class Files:
             if self._library is None:
                 raise FileNotFoundError(name)
             return str(self._library.resolve(kind, name).content_id)
-        path = resolve_inside(self._inputs, name)
+        path = self._folders.given(name)
         stat = path.stat()
         version = (stat.st_size, stat.st_mtime_ns)
         known = self._hashes.get(str(path))

@@ -9,12 +9,15 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from stat import S_ISREG
+from typing import cast
 
 from nodes.sdk.context import Folder, OutputFile, OutputPath
 from nodes.sdk.paths import OutsideFolder, resolve_inside
 
 NUMBER = re.compile(r"_(\d{5,})_")
 UNSAFE = re.compile(r'[<>:"|?*\x00-\x1f]')
+ANNOTATED = re.compile(r"(.+) \[(input|output|temp)\]", re.DOTALL)
 DEFAULT_STEM = "latentgraph"
 LONGEST_STEM = 120
 MAX_TRIES = 100_000
@@ -60,8 +63,32 @@ class Folders:
         """Where a file lies. Raises `OutsideFolder` when its name leads out of its folder."""
         return resolve_inside(self.root(file.type), file.relative)
 
-    def exists(self, file: OutputFile) -> bool:
-        return (self.root(file.type) / file.relative).is_file()
+    def given(self, name: str) -> Path:
+        """Where a file lies that a workflow names: among the inputs, or where an annotation says.
+
+        Raises `OutsideFolder` when its name leads out of its folder."""
+        folder, plain = annotated(name)
+        return resolve_inside(self.root(folder), plain)
+
+    def stamp(self, file: OutputFile) -> str | None:
+        """The size and time of change of a file, which tell it from another of its name; None when it isn't there."""
+        try:
+            status = (self.root(file.type) / file.relative).stat()
+        except OSError:
+            return None
+        return f"{status.st_size}:{status.st_mtime_ns}" if S_ISREG(status.st_mode) else None
+
+
+def annotated(name: str) -> tuple[Folder, str]:
+    """The folder and the plain name of a file that a workflow names. ComfyUI writes `name [output]` for a file of its
+    outputs, and its editor of masks `name [input]`."""
+    match = ANNOTATED.fullmatch(name)
+    return (cast("Folder", match[2]), match[1]) if match is not None else ("input", name)
+
+
+def in_words(folder: Folder) -> str:
+    """A folder as it is called in sentences."""
+    return {"input": "the inputs folder", "output": "the outputs folder", "temp": "the folder of previews"}[folder]
 
 
 class OutputNames:

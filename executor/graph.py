@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
 from executor.formats.document import MAX_DEPTH, MAX_TEXT_BYTES, Document
 from executor.problems import JsonObject, Problem, quoted
 
-NODE_ID = re.compile(r"(?!\.+\Z)[A-Za-z0-9_.:-]{1,64}\Z")
+LONGEST_ID = 200
 MODES = ("normal", "mute", "bypass")
 
 
@@ -21,7 +21,8 @@ class Link(NamedTuple):
 
 
 class GraphNode(NamedTuple):
-    """A node as the document wires it. A value of `inputs` is a `Link` or a JSON literal.
+    """A node as the document wires it. A value of `inputs` is a `Link` or a JSON literal. `passes` names, by the number
+    of an output, the input that stands in for it while the node is bypassed; None when nothing does.
 
     Named tuples, not dataclasses, because a graph holds tens of thousands and creating one costs a third.
     """
@@ -31,6 +32,7 @@ class GraphNode(NamedTuple):
     inputs: Mapping[str, Any]
     title: str | None = None
     mode: str = "normal"
+    passes: Mapping[str, str | None] = MappingProxyType({})
 
     def links(self) -> Iterator[tuple[str, Link]]:
         """The linked inputs by name."""
@@ -38,7 +40,8 @@ class GraphNode(NamedTuple):
 
 
 class Graph(NamedTuple):
-    """Nodes by id, in the order of the document. `tolerant` graphs may carry inputs that their nodes don't have."""
+    """Nodes by id, in the order of the document. `tolerant` graphs, which come from ComfyUI, may carry inputs that
+    their nodes don't have, and literals of another type than their inputs."""
 
     nodes: Mapping[str, GraphNode]
     tolerant: bool = False
@@ -66,10 +69,10 @@ def parse(document: Document) -> tuple[Graph, list[Problem]]:
 
 
 def _node(node_id: str, entry: Any, problems: list[Problem]) -> GraphNode | None:
-    if NODE_ID.match(node_id) is None:
-        allowed = "1 to 64 letters, digits, or _ . : -, and not dots alone"
+    if not 1 <= len(node_id) <= LONGEST_ID or not node_id.isprintable() or _unusable(node_id):
+        allowed = f"1 to {LONGEST_ID} characters, no line breaks, quotes or backslashes, and not dots alone"
         message = f"The node id {quoted(node_id)} can't be used: write {allowed}."
-        problems.append(Problem("bad_node_id", message, node=node_id[:64]))
+        problems.append(Problem("bad_node_id", message, node=node_id[:LONGEST_ID]))
         return None
     fields = cast("JsonObject", entry) if isinstance(entry, dict) else {}
     class_type = fields.get("class_type")
@@ -109,7 +112,16 @@ def _node(node_id: str, entry: Any, problems: list[Problem]) -> GraphNode | None
         message = f"The mode {quoted(mode)} of node {node_id!r} is not known; use normal, mute or bypass."
         problems.append(Problem("bad_document", message, node_id, class_type))
         mode = "normal"
-    return GraphNode(node_id, class_type, inputs, title if isinstance(title, str) else None, mode)
+    named = title if isinstance(title, str) else None
+    passes: Any = cast("JsonObject", meta).get("passes")
+    if type(passes) is not dict:
+        return GraphNode(node_id, class_type, inputs, named, mode)
+    return GraphNode(node_id, class_type, inputs, named, mode, cast("JsonObject", passes))
+
+
+def _unusable(node_id: str) -> bool:
+    """Whether an id could break the selectors by which the editor looks for nodes; no file is named by it."""
+    return '"' in node_id or "\\" in node_id or not node_id.strip(".")
 
 
 def _short_enough(node_id: str, class_type: str, name: str, text: str, problems: list[Problem]) -> bool:

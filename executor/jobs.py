@@ -155,7 +155,7 @@ class JobService:
         small = document.litegraph is None and len(document.nodes) <= LARGE
         prepared, native, text = look() if small else await asyncio.to_thread(look)
         job_id = self._ids.new()
-        job = await self._queue.add(job_id, text, native.title, targets)
+        job = await self._queue.add(job_id, text, native.title, prepared.targets)
         self._waiting.append(job_id)
         position = len(self._waiting) - 1
         self._publish(job_id, [JobQueued(position)])

@@ -73,8 +73,10 @@ class DiskStore:
         return entry
 
     def put(self, key: Key, entry: Entry) -> None:
-        """Store an entry if it is worth it; a value that can't be written, or a full disk, only means it isn't."""
-        if (entry.seconds < self._worth and not entry.files) or self.has(key):
+        """Store an entry if it is worth it; a value that can't be written, or a full disk, only means it isn't.
+
+        One with files takes the place of what was stored: the files of that may have been replaced."""
+        if (entry.seconds < self._worth or self.has(key)) and not entry.files:
             return
         try:
             outputs, tensors = self._codec.write(entry.outputs)
@@ -85,6 +87,7 @@ class DiskStore:
                 "blob": blob,
                 "files": [file.to_json() for file in entry.files],
                 "seconds": entry.seconds,
+                "stamps": list(entry.stamps),
             }
             text = json.dumps(body, allow_nan=True).encode()
             self._write(self._key_path(key), _digest(text).encode() + b"\n" + text)
@@ -104,7 +107,9 @@ class DiskStore:
             raise ValueError(f"its schema is {data['schema']}")
         tensors = self._read_blob(data["blob"]) if data["blob"] is not None else {}
         outputs = self._codec.read(data["outputs"], tensors)
-        return Entry(outputs, tuple(OutputFile.from_json(file) for file in data["files"]), data["seconds"])
+        files = tuple(OutputFile.from_json(file) for file in data["files"])
+        # Entries written before files had stamps match no file, and so are made again.
+        return Entry(outputs, files, data["seconds"], tuple(data.get("stamps", ())))
 
     def _write_blob(self, tensors: dict[str, Any]) -> str:
         from safetensors.torch import save

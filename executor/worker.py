@@ -51,11 +51,11 @@ class Worker:
             config.compile,
         )
         self._resources = cast("Resources", made)
-        cache = Cache(config.cache_memory, config.folders.exists, _disk_tier(config))
+        cache = Cache(config.cache_memory, config.folders.stamp, _disk_tier(config))
         self._services = Services(
             packs.nodes,
             packs.catalogue,
-            Files(self._resources.library, config.folders.inputs),
+            Files(self._resources.library, config.folders),
             cache,
             config.folders,
             OutputNames(config.folders),

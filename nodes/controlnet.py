@@ -26,7 +26,10 @@ class Controlled(NamedTuple):
 def ControlNetLoader(
     context: Context,
     control_net_name: Annotated[
-        str, ModelFile("controlnet"), Label("ControlNet"), Help("A ControlNet file from models/controlnet.")
+        str,
+        ModelFile("controlnet"),
+        Label("ControlNet"),
+        Help("A ControlNet file from models/controlnet or models/t2i_adapter."),
     ],
 ) -> ControlNetRef:
     """Opens a ControlNet or a T2I-Adapter: a network that makes pictures follow another one's edges, depth or poses.

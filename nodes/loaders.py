@@ -73,7 +73,7 @@ def UNETLoader(
         str,
         ModelFile("diffusion_models"),
         Label("U-Net"),
-        Help("A file from models/diffusion_models, in the original layout or in diffusers'."),
+        Help("A file from models/diffusion_models or models/unet, in the original layout or in diffusers'."),
     ],
     weight_dtype: Annotated[
         Literal["default", "fp8_e4m3fn", "fp8_e4m3fn_fast", "fp8_e5m2"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn, cast
 
@@ -26,9 +26,10 @@ class Document:
     """A workflow as it is saved: nodes by id, and what only the editor needs.
 
     `origin` tells a native document from a bare ComfyUI API prompt and from a file of ComfyUI's editor; the latter is
-    kept in `litegraph` until there is a catalogue to read it with (`formats.litegraph.as_native`). `source` is the
-    JSON text the document was read from, kept so that storing the document costs no second writing; None when there
-    was no such text.
+    kept in `litegraph` until there is a catalogue to read it with (`formats.litegraph.as_native`), which leaves `notes`
+    on what it could not keep. `from_comfyui` says that it was not made here, so that what can be run of it is. `source`
+    is the JSON text the document was read from, kept so that storing the document costs no second writing; None when
+    there was no such text.
     """
 
     nodes: Mapping[str, Any]
@@ -38,6 +39,8 @@ class Document:
     origin: Origin = "native"
     source: str | None = field(default=None, compare=False, repr=False)
     litegraph: JsonObject | None = field(default=None, repr=False)
+    from_comfyui: bool = field(default=False, compare=False)
+    notes: tuple[Problem, ...] = field(default=(), compare=False)
 
     @property
     def title(self) -> str | None:
@@ -67,8 +70,12 @@ def refuse(code: str, message: str, **details: Any) -> NoReturn:
     raise BadDocument(Problem(code, message, details=details))
 
 
-def parse_json(data: bytes | str) -> Any:
+def parse_json(data: bytes | str, constant: Callable[[str], Any] | None = None) -> Any:
     """Strict JSON: no NaN or Infinity, no numbers beyond a double's range, bounded size and depth.
+
+    Args:
+        data: the text.
+        constant: gives what stands for NaN or Infinity, where these are to be read.
 
     Raises:
         BadDocument: `too_large`, `not_finite` or `bad_document`.
@@ -81,7 +88,7 @@ def parse_json(data: bytes | str) -> Any:
         refuse("bad_document", f"The document is not UTF-8 text (byte {error.start}); save it as JSON in UTF-8.")
     try:
         with no_collection():
-            return json.loads(text, parse_constant=_refuse_constant)
+            return json.loads(text, parse_constant=constant or _refuse_constant)
     except json.JSONDecodeError as error:
         refuse("bad_document", f"The document is not JSON: {error.msg} in line {error.lineno}, column {error.colno}.")
     except RecursionError:
@@ -95,6 +102,12 @@ def read_text(data: bytes | str) -> Document:
     value = parse_json(data)
     text = data if isinstance(data, str) else data.decode("utf-8-sig")
     return read_document(value, source=text)
+
+
+def read_metadata(text: str) -> Document:
+    """Read a document from the JSON text in a picture, where NaN means nothing: ComfyUI writes it beside inputs, for
+    nodes that have to run each time. Raises `BadDocument` when there is none in it."""
+    return read_document(parse_json(text, constant=lambda _: None))
 
 
 def read_document(value: object, *, source: str | None = None) -> Document:
@@ -177,7 +190,7 @@ def _prompt(body: JsonObject, source: str | None) -> Document:
             "bad_document",
             f'There is no workflow in this: it has neither "format": {FORMAT!r} nor nodes with a "class_type".',
         )
-    return Document(body, origin="prompt", source=source)
+    return Document(body, origin="prompt", source=source, from_comfyui=True)
 
 
 def _limit(nodes: JsonObject) -> None:

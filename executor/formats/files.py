@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from executor.formats.document import MAX_DOCUMENT_BYTES, Document, read_text, refuse
+from executor.formats.document import MAX_DOCUMENT_BYTES, Document, read_metadata, read_text, refuse
 from executor.formats.pictures import is_picture, metadata
 from executor.problems import BadDocument, Problem
 
@@ -26,7 +26,8 @@ def read_file(path: Path) -> Document:
 def read_bytes(data: bytes) -> Document:
     """Read the workflow of a JSON, PNG or WebP file given as bytes.
 
-    In a picture the native document (`workflow`) is preferred to the API prompt (`prompt`), which knows no layout.
+    In a picture the document of the editor (`workflow`) is preferred to the API prompt (`prompt`), which knows no
+    layout, unless it can't be read or is empty.
 
     Raises:
         BadDocument: there is none in it, or it can't be read.
@@ -40,8 +41,15 @@ def read_bytes(data: bytes) -> Document:
     for keyword in ("workflow", "prompt"):
         if keyword in texts:
             try:
-                return read_text(texts[keyword])
+                document = read_metadata(texts[keyword])
             except BadDocument as error:
                 first = first or error
+                continue
+            if keyword == "prompt" or "prompt" not in texts or _has_nodes(document):
+                return document
     message = "There is no workflow in this picture; it may have been saved by another program, which drops it."
     raise first or BadDocument(Problem("bad_document", message))
+
+
+def _has_nodes(document: Document) -> bool:
+    return bool(document.nodes if document.litegraph is None else document.litegraph["nodes"])

@@ -1,141 +1,33 @@
 """The wiring of a ComfyUI editor file: which output an input is fed by, through reroutes and subgraph borders.
 
-A subgraph definition is instantiated by a node whose type is its id. Inside, links that come from node −10 are the
-instance's inputs, and links that go to node −20 its outputs.
+The inputs of a subgraph instance are told by their names, since the file leaves out those without a link, and its
+values belong to the inputs that end at a widget inside, in the definition's order.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
-from executor.formats.document import MAX_NODES, refuse
+from executor.formats.litegraph_scopes import BORDER_IN, BORDER_OUT, BYPASSED, MUTED, Scope, entries, member, mode_of
+from executor.formats.litegraph_widgets import SEED_CONTROLS
 from executor.graph import Link
 from executor.problems import JsonObject
 
-BORDER_IN, BORDER_OUT = -10, -20
-MAX_DEPTH = 32
-MUTED, BYPASSED = 2, 4
+ANYTHING = ("", "*", "0")
 
 
 class Literal(NamedTuple):
-    """A value that a primitive node feeds to an input."""
+    """A value that a primitive node or a subgraph instance feeds to an input."""
 
     value: Any
 
 
-class Wire(NamedTuple):
-    """A link of the file: an output slot of one node to an input slot of another."""
+class Place(NamedTuple):
+    """An output of a node, in the scope where it stands."""
 
-    origin: Any
-    origin_slot: int
-    target: Any
-    target_slot: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Scope:
-    """The file itself, or one instance of a subgraph in it.
-
-    `path` is the ids of the instances that lead here, joined by `:`; `shift` moves its nodes to where the instance
-    stands; `mode` is the instance's, which its nodes take on.
-    """
-
-    path: str
-    nodes: dict[Any, JsonObject]
-    wires: dict[Any, Wire]
-    definitions: dict[str, JsonObject]
-    parent: Scope | None = None
-    instance: JsonObject | None = None
-    shift: tuple[float, float] = (0.0, 0.0)
-    mode: int = 0
-
-    def id_of(self, node: Any) -> str:
-        """The id of one of its nodes in the native document."""
-        return f"{self.path}:{node}" if self.path else str(node)
-
-    def inputs_of(self, raw: JsonObject) -> list[JsonObject]:
-        return _entries(raw.get("inputs"))
-
-    def child_path(self, raw: JsonObject) -> str:
-        return self.id_of(raw["id"])
-
-
-def open_scopes(body: JsonObject) -> dict[str, Scope]:
-    """The file's scope and those of all subgraph instances, by path, outer ones first.
-
-    Raises:
-        BadDocument: a subgraph contains itself, or there are too many nodes.
-    """
-    holder: Any = body.get("definitions")
-    listed = _entries(cast("JsonObject", holder).get("subgraphs")) if isinstance(holder, dict) else []
-    definitions = {str(each["id"]): each for each in listed if "id" in each}
-    scopes = {"": _scope("", body, definitions)}
-    pending = [scopes[""]]
-    count = 0
-    while pending:
-        scope = pending.pop()
-        count += len(scope.nodes)
-        if count > MAX_NODES:
-            refuse("too_large", f"With its subgraphs the workflow has more than {MAX_NODES:,} nodes.")
-        for raw in scope.nodes.values():
-            definition = definitions.get(str(raw["type"]))
-            if definition is None:
-                continue
-            path = scope.child_path(raw)
-            if path.count(":") >= MAX_DEPTH:
-                refuse(
-                    "bad_document", f"The subgraph {definition.get('name', '')!r} contains itself, or nests too deeply."
-                )
-            scopes[path] = _scope(path, definition, definitions, scope, raw)
-            pending.append(scopes[path])
-    return scopes
-
-
-def _scope(
-    path: str,
-    body: JsonObject,
-    definitions: dict[str, JsonObject],
-    parent: Scope | None = None,
-    instance: JsonObject | None = None,
-) -> Scope:
-    nodes = {each["id"]: each for each in _entries(body.get("nodes")) if _is_node(each)}
-    links: Any = body.get("links")
-    wires = dict(filter(None, map(_wire, cast("list[Any]", links) if isinstance(links, list) else [])))
-    if parent is None or instance is None:
-        return Scope(path, nodes, wires, definitions)
-    places = [place_of(each) for each in nodes.values()] or [(0.0, 0.0)]
-    left, top = min(x for x, _ in places), min(y for _, y in places)
-    x, y = place_of(instance)
-    shift = (x + parent.shift[0] - left, y + parent.shift[1] - top)
-    return Scope(path, nodes, wires, definitions, parent, instance, shift, mode_of(instance) or parent.mode)
-
-
-def _is_node(raw: JsonObject) -> bool:
-    return isinstance(raw.get("id"), str | int) and isinstance(raw.get("type"), str)
-
-
-def mode_of(raw: JsonObject) -> int:
-    """A node's mode by litegraph's numbers: 0 normal, 2 muted, 4 bypassed."""
-    mode: Any = raw.get("mode")
-    return mode if isinstance(mode, int) else 0
-
-
-def _wire(raw: Any) -> tuple[Any, Wire] | None:
-    """A link of either version: `[id, from, slot, to, slot, type]`, or an object."""
-    if isinstance(raw, list) and len(cast("list[Any]", raw)) >= 5:
-        link, origin, origin_slot, target, target_slot = cast("list[Any]", raw)[:5]
-    elif isinstance(raw, dict):
-        fields = cast("JsonObject", raw)
-        names = ("id", "origin_id", "origin_slot", "target_id", "target_slot")
-        link, origin, origin_slot, target, target_slot = (fields.get(name) for name in names)
-    else:
-        return None
-    if not isinstance(origin_slot, int) or not isinstance(target_slot, int):
-        return None
-    if not all(isinstance(each, str | int) for each in (link, origin, target)):
-        return None
-    return link, Wire(origin, origin_slot, target, target_slot)
+    scope: Scope
+    raw: JsonObject
+    slot: int
 
 
 class Wires:
@@ -143,90 +35,159 @@ class Wires:
 
     def __init__(self, scopes: dict[str, Scope]) -> None:
         self._scopes = scopes
+        self._promotions: dict[str, tuple[bool, ...]] = {}
+        self.routes: dict[str, dict[str, str | None]] = {}
+        """For each bypassed node that was met: the input that stands in for an output, by the output's number."""
 
     def source(self, scope: Scope, raw: JsonObject, index: int) -> Link | Literal | None:
         """What feeds the `index`-th input of a node; None when the link ends nowhere."""
-        here: tuple[Scope, JsonObject, int] | None = (scope, raw, index)
+        inputs = self.inputs_of(scope, raw)
+        wanted = str(inputs[index].get("type") or "") if 0 <= index < len(inputs) else ""
+        found = self._trace(scope, raw, index, wanted)
+        if not isinstance(found, Place):
+            return found
+        link = Link(found.scope.id_of(found.raw["id"]), found.slot)
+        if (mode_of(raw) or scope.mode) not in (MUTED, BYPASSED):
+            self._note_routes(found, wanted)
+        return link
+
+    def inputs_of(self, scope: Scope, raw: JsonObject) -> list[JsonObject]:
+        """The inputs of a node; those of a subgraph instance in the definition's order, unlinked ones included."""
+        written = entries(raw.get("inputs"))
+        inner = self._scopes.get(scope.child_path(raw))
+        if inner is None or not inner.border:
+            return written
+        found: dict[int, JsonObject] = {}
+        for members in (("name", "type"), ("name",)):
+            for slot, declared in enumerate(inner.border):
+                same = (each for each in written if all(each.get(name) == declared.get(name) for name in members))
+                if slot not in found and (match := next(same, None)) is not None:
+                    found[slot] = match
+                    written.remove(match)
+        return [found.get(slot, {**declared, "link": None}) for slot, declared in enumerate(inner.border)]
+
+    def _trace(self, scope: Scope, raw: JsonObject, index: int, wanted: str) -> Place | Literal | None:
         seen: set[tuple[str, Any, int]] = set()
-        while here is not None:
-            scope, raw, index = here
+        while True:
             at = (scope.path, raw["id"], index)
-            inputs = scope.inputs_of(raw)
+            inputs = self.inputs_of(scope, raw)
             if at in seen or not 0 <= index < len(inputs):
                 return None
             seen.add(at)
             link = inputs[index].get("link")
             wire = scope.wires.get(link) if isinstance(link, str | int) else None
             if wire is None:
-                return _own_value(inputs, index, raw) if scope.child_path(raw) in self._scopes else None
-            found = self._behind(scope, wire.origin, wire.origin_slot)
-            if isinstance(found, Link | Literal):
+                return self._own_value(scope, raw, index, inputs)
+            found, final = self._behind(scope, wire.origin, wire.origin_slot, wanted)
+            if final or not isinstance(found, Place):
                 return found
-            here = found
-        return None
+            scope, raw, index = found
 
-    def _behind(self, scope: Scope, origin: Any, slot: int) -> Link | Literal | tuple[Scope, JsonObject, int] | None:
-        """The node output at the end of a link, or the input where the search goes on."""
+    def _behind(self, scope: Scope, origin: Any, slot: int, wanted: str) -> tuple[Place | Literal | None, bool]:
+        """The output at the end of a link, which is final, or the input (as a place) where the search goes on."""
         while True:
             if origin == BORDER_IN:
-                return None if scope.parent is None or scope.instance is None else (scope.parent, scope.instance, slot)
+                if scope.parent is None or scope.instance is None:
+                    return None, True
+                return Place(scope.parent, scope.instance, slot), False
             raw = scope.nodes.get(origin)
             if raw is None:
-                return None
+                return None, True
             if raw["type"] == "Reroute":
-                return scope, raw, 0
+                return Place(scope, raw, 0), False
             if raw["type"] == "PrimitiveNode":
                 values = raw.get("widgets_values")
-                return Literal(cast("list[Any]", values)[0]) if isinstance(values, list) and values else None
+                return (Literal(cast("list[Any]", values)[0]) if isinstance(values, list) and values else None), True
             inner = self._scopes.get(scope.child_path(raw))
             if inner is None:
-                return Link(scope.id_of(origin), slot)
+                return Place(scope, raw, slot), True
             if mode_of(raw) == MUTED:
-                return None
+                return None, True
             if mode_of(raw) == BYPASSED:
-                passed = _passed_through(raw, slot)
-                return None if passed is None else (scope, raw, passed)
+                passed = _passed_through(self.inputs_of(scope, raw), entries(raw.get("outputs")), slot, wanted)
+                return (None if passed is None else Place(scope, raw, passed)), False
             leaving = (wire for wire in inner.wires.values() if (wire.target, wire.target_slot) == (BORDER_OUT, slot))
             wire = next(leaving, None)
             if wire is None:
-                return None
+                return None, True
             scope, origin, slot = inner, wire.origin, wire.origin_slot
 
+    def _note_routes(self, place: Place, wanted: str) -> None:
+        """Write down which inputs stand in for the outputs of bypassed nodes, as the last consumer's type has it."""
+        found: Place | Literal | None = place
+        while isinstance(found, Place) and (mode_of(found.raw) or found.scope.mode) == BYPASSED:
+            scope, raw, slot = found
+            routes = self.routes.setdefault(scope.id_of(raw["id"]), {})
+            if str(slot) in routes:
+                return
+            inputs = self.inputs_of(scope, raw)
+            passed = _passed_through(inputs, entries(raw.get("outputs")), slot, wanted)
+            routes[str(slot)] = None if passed is None else input_name(inputs[passed])
+            found = None if passed is None else self._trace(scope, raw, passed, wanted)
 
-def _own_value(inputs: list[JsonObject], index: int, instance: JsonObject) -> Literal | None:
-    """The value of a widget on a subgraph instance, where the file holds one; the inner node's own counts otherwise."""
-    values = instance.get("widgets_values")
-    if not isinstance(values, list) or "widget" not in inputs[index]:
-        return None
-    place = sum("widget" in each for each in inputs[:index])
-    given = cast("list[Any]", values)
-    return Literal(given[place]) if place < len(given) and given[place] is not None else None
+    def _own_value(self, scope: Scope, raw: JsonObject, slot: int, inputs: list[JsonObject]) -> Literal | None:
+        """The value of a widget on a subgraph instance, where the file holds one; the inner node's counts otherwise."""
+        inner = self._scopes.get(scope.child_path(raw))
+        values = raw.get("widgets_values")
+        if inner is None or not isinstance(values, list):
+            return None
+        given = cast("list[Any]", values)
+        promoted = self._promoted(inner, len(inputs))
+        if not promoted[slot]:
+            return None
+        place, controls = 0, len(given) > sum(promoted)
+        for index in range(slot):
+            place += promoted[index]
+            if controls and promoted[index] and inputs[index].get("type") == "INT" and _is_control(given, place):
+                place += 1
+        return Literal(given[place]) if place < len(given) and given[place] is not None else None
+
+    def _promoted(self, inner: Scope, count: int) -> tuple[bool, ...]:
+        """For each input of an instance whether it has a widget: whether it ends at one inside."""
+        if inner.path not in self._promotions:
+            found = [False] * count
+            for link, wire in inner.wires.items():
+                if wire.origin == BORDER_IN and 0 <= wire.origin_slot < count and self._ends_at_widget(inner, link):
+                    found[wire.origin_slot] = True
+            self._promotions[inner.path] = tuple(found)
+        return self._promotions[inner.path]
+
+    def _ends_at_widget(self, scope: Scope, link: Any) -> bool:
+        raw = scope.nodes.get(scope.wires[link].target)
+        if raw is None:
+            return False
+        inputs = self.inputs_of(scope, raw)
+        index = next((index for index, each in enumerate(inputs) if each.get("link") == link), None)
+        if index is None:
+            return False
+        inner = self._scopes.get(scope.child_path(raw))
+        return "widget" in inputs[index] if inner is None else self._promoted(inner, len(inputs))[index]
 
 
-def _passed_through(raw: JsonObject, slot: int) -> int | None:
-    """The input that a bypassed instance hands on at an output: in the same place if types agree, or the first."""
-    outputs, inputs = _entries(raw.get("outputs")), _entries(raw.get("inputs"))
-    if not 0 <= slot < len(outputs):
-        return None
-    wanted = outputs[slot].get("type")
-    fitting = [index for index, each in enumerate(inputs) if each.get("type") == wanted]
-    if slot in fitting:
+def input_name(slot: JsonObject) -> str:
+    """The name of an input as its node declares it: that of its widget, where it was made from one."""
+    return str(member(slot, "widget").get("name") or slot.get("name"))
+
+
+def _is_control(values: list[Any], place: int) -> bool:
+    return place < len(values) and isinstance(values[place], str) and values[place] in SEED_CONTROLS
+
+
+def _passed_through(inputs: list[JsonObject], outputs: list[JsonObject], slot: int, wanted: str) -> int | None:
+    """The input that a bypassed node hands on at an output, for a consumer of a type; None when none fits it."""
+    if wanted in ANYTHING:
+        return slot if 0 <= slot < len(inputs) else 0 if inputs else None
+    types = [str(each.get("type") or "") for each in inputs]
+    given = str(outputs[slot].get("type") or "") if 0 <= slot < len(outputs) else ""
+    if 0 <= slot < len(types) and _fits(types[slot], given) and _fits(types[slot], wanted):
         return slot
-    return fitting[0] if fitting else None
+    equal = (index for index, kind in enumerate(types) if kind == wanted)
+    fitting = (index for index, kind in enumerate(types) if _fits(kind, wanted))
+    return next(equal, next(fitting, None))
 
 
-def place_of(raw: JsonObject) -> tuple[float, float]:
-    """Where a node stands; files write it as a list or as an object with the keys 0 and 1."""
-    at: Any = raw.get("pos")
-    if isinstance(at, dict):
-        at = [cast("JsonObject", at).get("0"), cast("JsonObject", at).get("1")]
-    if isinstance(at, list) and len(cast("list[Any]", at)) >= 2:
-        x, y = cast("list[Any]", at)[:2]
-        if isinstance(x, int | float) and isinstance(y, int | float):
-            return float(x), float(y)
-    return 0.0, 0.0
-
-
-def _entries(value: object) -> list[JsonObject]:
-    entries = cast("list[Any]", value) if isinstance(value, list) else []
-    return [cast("JsonObject", each) for each in entries if isinstance(each, dict)]
+def _fits(one: str, other: str) -> bool:
+    """Whether litegraph connects two types: they are equal but for case, share one of a list, or one takes all."""
+    if one in ANYTHING or other in ANYTHING:
+        return True
+    return not set(one.lower().split(",")).isdisjoint(other.lower().split(","))

@@ -15,7 +15,8 @@ def resolve_modes(graph: Graph, catalogue: Catalogue) -> tuple[Graph, list[Probl
 
     A muted node's links are deleted; a node that thereby loses a required input is left out as well, and so on
     downstream. The output of a bypassed node is replaced by what feeds its input in the same place when the types
-    fit, otherwise by the first input whose type fits.
+    fit, otherwise by the first input whose type fits. A node that says itself what it passes on is believed: it came
+    from a file of ComfyUI's editor, where that depends on slots that its declaration here may not have.
 
     Returns:
         The graph with normal nodes only, and a warning for each node left out because of a muted one.
@@ -93,7 +94,12 @@ def _past(link: Link, nodes: Mapping[str, GraphNode], catalogue: Catalogue) -> L
         seen.add(here)
         node = nodes[here.node]
         spec = catalogue.get(node.class_type)
-        here = _through(node, here.output, spec) if spec is not None else None
+        if str(here.output) in node.passes:
+            name: object = node.passes[str(here.output)]
+            passed = node.inputs.get(name) if isinstance(name, str) else None
+            here = passed if isinstance(passed, Link) else None
+        else:
+            here = _through(node, here.output, spec) if spec is not None else None
     return None if here in seen else here
 
 

@@ -27,8 +27,8 @@ def expand(
 
     `%date%` is yyyy-MM-dd and `%date:FORMAT%` takes yyyy, yy, MM, M, dd, d, hh, h, mm, m, ss and s; `%year%` to
     `%second%` are single parts; `%seed%` is that of the nearest sampler; `%width%` and `%height%` are the picture's;
-    `%batch_num%` counts from 0; `%Title.input%` is an input of the node with that title, type or id. What a token gives
-    never adds a folder. A token that means nothing here stays as it is.
+    `%batch_num%` counts from 0; `%Name.input%` is an input of the node with that type, or else that title or id. A
+    slash in a date adds a folder, and no other token does. A token that means nothing here stays as it is.
     """
     simple = {
         "date": _format(now, "yyyy-MM-dd"),
@@ -48,7 +48,7 @@ def expand(
         if token in simple:
             return simple[token]
         if token.startswith("date:"):
-            return _safe(_format(now, token.removeprefix("date:")))
+            return "/".join(map(_safe, _format(now, token.removeprefix("date:")).split("/")))
         if token == "seed" and node_id is not None:
             seed = seed_of(prompt, node_id)
             return match.group() if seed is None else str(seed)
@@ -80,13 +80,20 @@ def _input_value(prompt: Prompt, token: str) -> str | None:
     title, dot, name = token.rpartition(".")
     if not dot:
         return None
-    for node_id, node in prompt.items():
-        names = {node_id, node.get("class_type"), (node.get("_meta") or {}).get("title")}
-        if title in names:
-            found = node_inputs(prompt, node_id).get(name)
-            if found is not None and linked(found) is None:
-                return str(found)
+    called = [node_id for node_id, node in prompt.items() if title == node.get("class_type")]
+    called += [node_id for node_id, node in prompt.items() if title == (node.get("_meta") or {}).get("title")]
+    for node_id in (*called, title):
+        found = node_inputs(prompt, node_id).get(name)
+        if found is not None and linked(found) is None:
+            return _written(found)
     return None
+
+
+def _written(value: object) -> str:
+    """A value as ComfyUI's editor, a program in a browser, writes it: 8.0 as 8, and true in small letters."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _safe(text: str) -> str:

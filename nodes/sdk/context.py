@@ -110,7 +110,9 @@ class Context(Protocol):
         ...
 
     def input_file(self, name: str) -> Path:
-        """A file of the inputs folder. Raises `NodeError` when there is none or the name leaves the folder."""
+        """A file of the inputs folder, or of the one that its name ends with, as in `a.png [output]`.
+
+        Raises `NodeError` when there is none or the name leaves the folder."""
         ...
 
     def reserve_output(self, prefix: str, extension: str, *, temporary: bool = False) -> OutputPath:

@@ -56,7 +56,7 @@ async def make_api(data_dir: Path, **settings: Any) -> Api:
     (web_dir / "assets" / "a.js").write_text("1")
     library = ModelLibrary(configured.models_dir)
     engine = ThreadEngine(folders, configured.models_dir)
-    jobs = JobService(configured.database, engine, Files(library, folders.inputs))
+    jobs = JobService(configured.database, engine, Files(library, folders))
     services = Services(configured, jobs, library, folders, ROOT / "workflows", web_dir)
     await jobs.start()
     client = TestClient(TestServer(create_app(services)))

@@ -84,8 +84,8 @@ class ThreadEngine:
 
     def __init__(self, folders: Folders, models_dir: Path) -> None:
         resources: Any = create(models_dir, "cpu", "fp32", None, None, False)
-        cache = Cache(1 << 20, folders.exists)
-        files = Files(resources.library, folders.inputs)
+        cache = Cache(1 << 20, folders.stamp)
+        files = Files(resources.library, folders)
         self._services = Services(DEFINITIONS, CATALOGUE, files, cache, folders, OutputNames(folders), resources)
         self._cancelled: set[str] = set()
         self.catalogue: Catalogue | None = CATALOGUE

@@ -30,6 +30,25 @@ def test_a_folder_that_is_not_there_is_empty(tmp_path: Path):
     assert ModelLibrary(tmp_path / "nothing").list("loras") == ()
 
 
+@pytest.mark.parametrize(
+    ("kind", "first", "second"),
+    [
+        ("clip", "text_encoders", "clip"),
+        ("diffusion_models", "unet", "diffusion_models"),
+        ("controlnet", "controlnet", "t2i_adapter"),
+    ],
+)
+def test_kinds_with_two_folders_list_both_and_the_first_wins(tmp_path: Path, kind: str, first: str, second: str):
+    for folder, names in ((first, ("a", "both")), (second, ("b", "both"))):
+        (tmp_path / folder).mkdir()
+        for name in names:
+            (tmp_path / folder / f"{name}.safetensors").write_text(folder)
+    library = ModelLibrary(tmp_path)
+    assert [entry.name for entry in library.list(kind)] == ["a.safetensors", "b.safetensors", "both.safetensors"]
+    assert Path(library.resolve(kind, "b.safetensors").path).read_text() == second
+    assert Path(library.resolve(kind, "both.safetensors").path).read_text() == first
+
+
 def test_a_name_resolves_to_its_file(models: Path):
     ref = ModelLibrary(models).resolve("checkpoints", "sd/Big.ckpt")
     assert Path(ref.path).read_bytes() == b"two"

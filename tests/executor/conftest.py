@@ -112,15 +112,15 @@ def bench(packs: Packs, tmp_path: Path) -> Bench:
     return make_bench(packs, tmp_path / "data")
 
 
-def make_bench(packs: Packs, data: Path, cache: Cache | None = None) -> Bench:
-    folders = Folders.below(data)
+def make_bench(packs: Packs, data: Path, cache: Cache | None = None, folders: Folders | None = None) -> Bench:
+    folders = folders or Folders.below(data)
     folders.create()
     return Bench(
         Services(
             packs.nodes,
             packs.catalogue,
-            Files(None, folders.inputs),
-            Cache(1 << 24, folders.exists) if cache is None else cache,
+            Files(None, folders),
+            Cache(1 << 24, folders.stamp) if cache is None else cache,
             folders,
             OutputNames(folders),
             BareResources(),

@@ -43,7 +43,7 @@ def test_a_size_is_found_without_recursion():
 
 
 def test_the_least_recently_used_entry_goes_first():
-    cache = Cache(2 * (ENTRY_OVERHEAD + 1500), lambda file: True)
+    cache = Cache(2 * (ENTRY_OVERHEAD + 1500), lambda file: "1")
     cache.put(b"a", entry(1000))
     cache.put(b"b", entry(1000))
     assert cache.get(b"a") is not None
@@ -53,7 +53,7 @@ def test_the_least_recently_used_entry_goes_first():
 
 @given(st.lists(st.tuples(st.binary(min_size=1, max_size=1), st.integers(0, 5000)), max_size=40))
 def test_never_more_is_held_than_the_capacity(puts: list[tuple[bytes, int]]):
-    cache = Cache(10_000, lambda file: True)
+    cache = Cache(10_000, lambda file: "1")
     for key, size in puts:
         cache.put(key, entry(size))
         assert cache.held <= 10_000
@@ -62,13 +62,28 @@ def test_never_more_is_held_than_the_capacity(puts: list[tuple[bytes, int]]):
 
 
 def test_an_entry_whose_files_are_gone_is_missing():
-    there = {FILE}
-    cache = Cache(10_000, there.__contains__)
+    there = {FILE: "1"}
+    cache = Cache(10_000, there.get)
     cache.put(b"a", entry(10, (FILE,)))
     assert cache.has(b"a")
     there.clear()
     assert not cache.has(b"a")
     assert cache.get(b"a") is None
+
+
+def test_an_entry_whose_file_was_replaced_is_missing():
+    there = {FILE: "1"}
+    cache = Cache(10_000, there.get)
+    cache.put(b"a", entry(10, (FILE,)))
+    there[FILE] = "2"
+    assert not cache.has(b"a")
+    assert cache.get(b"a") is None
+
+
+def test_an_entry_of_the_second_tier_that_does_not_tell_its_files_is_missing():
+    slow = Slow()
+    slow.put(b"a", entry(10, (FILE,)))
+    assert Cache(10_000, {FILE: "1"}.get, slow).get(b"a") is None
 
 
 class Slow:
@@ -89,7 +104,7 @@ class Slow:
 
 def test_what_left_memory_is_found_in_the_second_tier():
     slow = Slow()
-    cache = Cache(3000, lambda file: True, slow)
+    cache = Cache(3000, lambda file: "1", slow)
     cache.put(b"a", entry(1500))
     cache.put(b"b", entry(1500))
     assert cache.has(b"a")

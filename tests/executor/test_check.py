@@ -122,6 +122,55 @@ def test_a_literal_that_does_not_fit_is_refused(checked: Check, class_type: str,
     assert codes(found) == [(code, "1", name)]
 
 
+@pytest.mark.parametrize(
+    ("class_type", "name", "value", "read"),
+    [
+        ("Number", "value", "5", 5),
+        ("Number", "value", 2.7, 2),
+        ("Number", "value", -2.7, -2),
+        ("Number", "value", True, 1),
+        ("Fraction", "value", "0.25", 0.25),
+        ("Fraction", "value", True, 1.0),
+        ("Text", "text", 5, "5"),
+        ("Text", "text", 0.5, "0.5"),
+        ("Text", "loud", 1, True),
+        ("Text", "loud", "false", True),
+        ("Text", "loud", "", False),
+        ("Text", "loud", None, False),
+    ],
+)
+def test_a_literal_of_a_comfyui_prompt_is_converted_first(
+    packs: Packs, class_type: str, name: str, value: object, read: object
+):
+    graph, _ = parse(read_document({"1": n(class_type, **{name: value}), "2": saved(["1", 0])}))
+    found = check(graph, packs.catalogue, FakeFiles())
+    assert found.problems == []
+    assert found.nodes["1"].values[name] == read
+    assert type(found.nodes["1"].values[name]) is type(read)
+
+
+@pytest.mark.parametrize(
+    ("class_type", "name", "value", "code"),
+    [
+        ("Number", "value", "2.7", "wrong_type"),
+        ("Number", "value", "x", "wrong_type"),
+        ("Number", "value", None, "wrong_type"),
+        ("Number", "value", 2_000_000.5, "above_max"),
+        ("Fraction", "value", "-1", "below_min"),
+        ("Fraction", "value", "nan", "not_finite"),
+        ("Text", "text", None, "wrong_type"),
+        ("Text", "text", [1, 2, 3], "wrong_type"),
+        ("Pick", "method", 1, "not_a_choice"),
+        ("Picture", "image", 5, "wrong_type"),
+    ],
+)
+def test_a_literal_of_a_comfyui_prompt_that_cannot_be_converted_is_refused(
+    packs: Packs, class_type: str, name: str, value: object, code: str
+):
+    graph, _ = parse(read_document({"1": n(class_type, **{name: value}), "2": saved(["1", 0])}))
+    assert codes(check(graph, packs.catalogue, FakeFiles())) == [(code, "1", name)]
+
+
 def test_a_model_that_is_not_there_is_offered_the_nearest(checked: Check):
     files = FakeFiles({"checkpoints": {"storybook-tiny.safetensors": "1"}})
     found = checked({"1": n("Model", name="storybok-tiny.safetensors"), "2": saved(["1", 0])}, files)

@@ -69,6 +69,22 @@ def test_the_files_made_are_printed_and_inputs_can_be_set(tmp_path: Path):
     assert all(path.parent == results for path in paths)
 
 
+def test_what_can_be_run_of_a_comfyui_file_is_and_the_rest_is_told(tmp_path: Path):
+    def part(node: int, kind: str, link: int | None, values: list[object]) -> dict[str, object]:
+        inputs = [] if link is None else [{"name": "value", "type": "INT", "link": link}]
+        return {"id": node, "type": kind, "inputs": inputs, "outputs": [], "widgets_values": values}
+
+    nodes = [part(1, "Number", None, ["3"]), part(2, "Number", None, ["x"])]
+    nodes += [part(3, "Save", 1, ["good"]), part(4, "Save", 2, ["bad"])]
+    body = {"nodes": nodes, "links": [[1, 1, 0, 3, 0, "INT"], [2, 2, 0, 4, 0, "INT"]]}
+    shown = run(tmp_path, written(tmp_path, json.dumps(body)))
+    assert shown.returncode == 0, shown.stderr
+    (path,) = [Path(line) for line in shown.stdout.splitlines()]
+    assert path.read_text() == "3"
+    assert "warning: 'value' of node '2' (Number) takes a whole number" in shown.stderr
+    assert "warning: Node '4' (Save) is left out" in shown.stderr
+
+
 @pytest.mark.parametrize(
     ("content", "arguments", "code", "says"),
     [

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from executor.files import Files, Snapshot
 from executor.folders import Folders, OutputNames
+from nodes.sdk.context import Folder
 from nodes.sdk.paths import OutsideFolder
 
 
@@ -56,7 +57,7 @@ def test_a_prefix_may_hold_folders_which_are_made(folders: Folders):
     assert made.file.relative == "latents/today/sea_00001_.latent"
     assert made.path == folders.temp / "latents" / "today" / "sea_00001_.latent"
     assert folders.path(made.file) == made.path
-    assert folders.exists(made.file)
+    assert folders.stamp(made.file) is not None
 
 
 @given(prefix=st.text(max_size=30) | st.lists(st.sampled_from(["..", ".", "a", "", "b c", "\0", "c:"])).map("/".join))
@@ -73,7 +74,7 @@ def test_any_prefix_stays_inside_or_is_refused(tmp_path_factory: pytest.TempPath
 
 
 def test_input_files_are_listed_known_and_keyed_by_content(folders: Folders):
-    files = Files(None, folders.inputs)
+    files = Files(None, folders)
     (folders.inputs / "sub").mkdir()
     picture = folders.inputs / "sub" / "a.png"
     picture.write_bytes(b"one")
@@ -84,9 +85,37 @@ def test_input_files_are_listed_known_and_keyed_by_content(folders: Folders):
     assert files.content_id("input", "sub/a.png") != before
 
 
-@pytest.mark.parametrize("name", ["../data/latentgraph.sqlite3", "/etc/hostname", "..", "", "a\0b", "..\\x"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("../data/latentgraph.sqlite3", "/etc/hostname", "..", "", "a\0b", "..\\x", "../outputs/o.png"),
+        *(
+            "../inputs/i.png [output]",
+            "/etc/hostname [input]",
+            ".. [temp]",
+            " [input]",
+            "a.png [cache]",
+            "o.png [input]",
+        ),
+    ],
+)
 def test_names_that_leave_the_folder_are_not_there(folders: Folders, name: str):
-    assert not Files(None, folders.inputs).has("input", name)
+    (folders.inputs / "i.png").touch()
+    (folders.outputs / "o.png").touch()
+    assert not Files(None, folders).has("input", name)
+
+
+@pytest.mark.parametrize("folder", ["input", "output", "temp"])
+def test_a_file_may_be_named_with_its_folder(folders: Folders, folder: Folder):
+    path = folders.root(folder) / "clipspace" / "a.png"
+    path.parent.mkdir()
+    path.write_bytes(b"one")
+    files, name = Files(None, folders), f"clipspace/a.png [{folder}]"
+    assert files.has("input", name)
+    assert folders.given(name) == path
+    before = files.content_id("input", name)
+    path.write_bytes(b"another")
+    assert files.content_id("input", name) != before
 
 
 def test_a_snapshot_asks_once():

@@ -115,8 +115,15 @@ def test_links_literals_and_wrapped_lists_are_told_apart():
     assert parse(read_document(written))[0].nodes["1"].inputs == graph.nodes["1"].inputs
 
 
-@pytest.mark.parametrize("bad", ["", "../x", "a/b", "a b", "..", "x" * 65, "ä", "a\n"])
-def test_an_id_that_could_mean_a_path_is_refused(bad: str):
+@pytest.mark.parametrize("good", ["12:3", "load checkpoint", "Größe", "a/b#1", "../x", "x" * 200])
+def test_an_id_may_be_any_line_of_text(good: str):
+    graph, problems = parse(read_document(document({good: n("Number"), "end": n("End", value=[good, 0])})))
+    assert problems == []
+    assert graph.nodes["end"].inputs == {"value": Link(good, 0)}
+
+
+@pytest.mark.parametrize("bad", ["", "..", "x" * 201, "a\n", "\0", "\ud800", 'a"b', "a\\b"])
+def test_an_id_that_is_no_line_of_text_or_breaks_a_selector_is_refused(bad: str):
     _, problems = parse(read_document(document({bad: n("Number")})))
     assert [each.code for each in problems] == ["bad_node_id"]
 
@@ -154,6 +161,19 @@ def webp(**texts: str) -> bytes:
     return file.getvalue()
 
 
+def test_what_is_no_number_in_a_picture_is_nothing():
+    prompt = json.dumps({"1": {**n("Number", value=1), "is_changed": [float("nan")]}, "2": n("X", a=float("inf"))})
+    read = read_bytes(png(prompt=prompt))
+    assert read.nodes["1"]["is_changed"] == [None]
+    assert read.nodes["2"]["inputs"] == {"a": None}
+    assert read_text(read.to_text()).nodes == read.nodes
+
+
+@pytest.mark.parametrize("workflow", ["{", "null", "{}", '{"nodes": [], "links": []}', '{"nodes": [{}], "links": []}'])
+def test_the_prompt_of_a_picture_counts_when_its_workflow_cannot_be_read_or_is_empty(workflow: str):
+    assert dict(read_bytes(png(workflow=workflow, prompt=json.dumps(NODES))).nodes) == NODES
+
+
 @pytest.mark.parametrize("picture", [png, webp])
 def test_a_picture_gives_back_its_workflow(picture: Any, tmp_path: Path):
     native = document(NODES, extra={"title": "Boot ü"})
@@ -166,8 +186,9 @@ def test_a_picture_gives_back_its_workflow(picture: Any, tmp_path: Path):
 
 @pytest.mark.parametrize("picture", [png, webp])
 def test_a_picture_of_comfyui_gives_its_editor_file_which_holds_the_layout(picture: Any):
-    data = picture(workflow='{"nodes": [], "links": []}', prompt=json.dumps(NODES))
-    assert read_bytes(data).litegraph == {"nodes": [], "links": []}
+    workflow = {"nodes": [{"id": 1, "type": "Number"}], "links": []}
+    data = picture(workflow=json.dumps(workflow), prompt=json.dumps(NODES))
+    assert read_bytes(data).litegraph == workflow
 
 
 @pytest.mark.parametrize("picture", [png, webp])

@@ -21,7 +21,7 @@ from tests.executor.test_engine import config
 def make(data: Path, max_queued: int = 100) -> tuple[JobService, LocalEngine]:
     folders = Folders.below(data)
     engine = LocalEngine(config(data))
-    return JobService(data / "jobs.sqlite3", engine, Files(None, folders.inputs), max_queued=max_queued), engine
+    return JobService(data / "jobs.sqlite3", engine, Files(None, folders), max_queued=max_queued), engine
 
 
 async def ready(jobs: JobService) -> None:

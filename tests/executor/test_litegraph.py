@@ -40,6 +40,13 @@ CATALOGUE = Catalogue(
             ),
             outputs=(OutputSpec("MODEL", "MODEL"),),
         ),
+        NodeSpec(
+            "CLIPTextEncode",
+            "Prompt",
+            "conditioning",
+            inputs=(InputSpec("text", "STRING", widget="text"), InputSpec("clip", "CLIP")),
+            outputs=(OutputSpec("CONDITIONING", "CONDITIONING"),),
+        ),
         NodeSpec("Save", "Save", "output", output=True, inputs=(InputSpec("images", "LATENT"),)),
     )
 )
@@ -91,6 +98,12 @@ def test_a_file_without_seed_controls_is_read_too():
     assert convert([old], [])["2"]["inputs"] == {"seed": 7, "steps": 12, "sampler_name": "euler"}
     named = raw(2, "KSampler", [], {"steps": 3, "odd": 1})
     assert convert([named], [])["2"]["inputs"] == {"steps": 3}
+
+
+def test_values_of_another_type_are_converted_to_that_of_their_widget():
+    node = convert([raw(2, "KSampler", [], ["7", "fixed", 12.9, "euler"])], [])["2"]
+    assert node["inputs"] == {"seed": 7, "steps": 12, "sampler_name": "euler"}
+    assert convert([raw(2, "KSampler", [], ["x", "fixed"])], [])["2"]["inputs"] == {"seed": "x"}
 
 
 @pytest.mark.parametrize(("switch", "control"), [(True, "randomize"), (False, "fixed")])
@@ -150,6 +163,68 @@ def test_muted_and_bypassed_nodes_keep_their_mode():
     nodes = convert([{**LOADER, "mode": 2}, sampler(mode=4)], [[1, 1, 0, 2, 0, "MODEL"]])
     assert nodes["1"]["_meta"]["mode"] == "mute"
     assert nodes["2"]["_meta"]["mode"] == "bypass"
+
+
+def passed(inputs: list[Raw], slot: int, wanted: str, outputs: tuple[str, ...] = ("MODEL",)) -> str | None:
+    """Which input of a bypassed node of an unknown class stands in for an output."""
+    named = [{"name": kind, "type": kind} for kind in outputs]
+    nodes = convert(
+        [LOADER, raw(8, "Stranger", inputs, mode=4, outputs=named), raw(9, "Other", [socket("in", 2, wanted)])],
+        [[1, 1, 0, 8, 0, "MODEL"], [2, 8, slot, 9, 0, wanted]],
+    )
+    assert nodes["9"]["inputs"]["in"] == ["8", slot]
+    return nodes["8"]["_meta"]["passes"][str(slot)]
+
+
+def test_a_bypassed_node_passes_on_by_its_slots_for_the_type_that_is_wanted():
+    both = [socket("clip", None, "CLIP"), socket("model", 1), socket("other", 1)]
+    assert passed(both, 0, "MODEL") == "model"
+    assert passed(both, 2, "MODEL", ("A", "B", "MODEL")) == "other"
+    assert passed(both, 1, "*", ("A", "B")) == "model"
+    assert passed(both, 3, "*", ("A", "B", "C", "D")) == "clip"
+    assert passed(both, 0, "VAE") is None
+    assert passed([socket("any", None, "*"), socket("model", 1)], 0, "MODEL") == "any"
+    assert passed([socket("clip", 1, "CLIP"), socket("any", None, "*")], 0, "MODEL") == "any"
+
+
+def test_what_passes_a_chain_of_bypassed_nodes_is_decided_by_the_last_consumer():
+    switch = [socket("a", 3, "*"), socket("b", None, "MODEL")]
+    nodes = convert(
+        [
+            LOADER,
+            raw(7, "Switch", [socket("x", 1, "MODEL"), socket("y", None, "*")], mode=4, outputs=[{"type": "*"}]),
+            raw(8, "Switch", switch, mode=4, outputs=[{"type": "*"}]),
+            raw(9, "Other", [socket("in", 2)]),
+        ],
+        [[1, 1, 0, 7, 0, "MODEL"], [3, 7, 0, 8, 0, "*"], [2, 8, 0, 9, 0, "MODEL"]],
+    )
+    assert nodes["8"]["_meta"]["passes"] == {"0": "a"}
+    assert nodes["7"]["_meta"]["passes"] == {"0": "x"}
+
+
+def test_unknown_nodes_that_nothing_is_linked_to_are_left_out_with_a_note():
+    helper = raw(3, "Fast Groups Muter (rgthree)", outputs=[{"name": "OPT_CONNECTION", "type": "*", "links": None}])
+    body = {"nodes": [LOADER, helper, raw(4, "Stranger", [socket("model", 1)])], "links": [[1, 1, 0, 4, 0, "MODEL"]]}
+    document = as_native(read_document(body), CATALOGUE)
+    assert set(document.nodes) == {"1", "4"}
+    assert [(each.code, each.node) for each in document.notes] == [("unknown_node", "3")]
+
+
+def test_a_link_to_an_input_that_a_node_does_not_have_is_left_out_with_a_note():
+    body = {"nodes": [LOADER, raw(2, "KSampler", [socket("tone", 1)])], "links": [[1, 1, 0, 2, 0, "MODEL"]]}
+    document = as_native(read_document(body), CATALOGUE)
+    assert document.nodes["2"]["inputs"] == {}
+    assert [(each.code, each.node, each.input) for each in document.notes] == [("unknown_input", "2", "tone")]
+
+
+def test_the_dynamic_prompts_of_a_file_are_settled_and_a_choice_is_noted():
+    plain = raw(2, "CLIPTextEncode", values=["{a} boat // red"])
+    body = {"nodes": [plain, raw(3, "CLIPTextEncode", values=["{red|green}"])], "links": []}
+    body["links"] = [[1, 2, 0, 4, 0, "CONDITIONING"], [2, 3, 0, 4, 0, "CONDITIONING"]]
+    document = as_native(read_document(body), CATALOGUE)
+    assert document.nodes["2"]["inputs"] == {"text": "a boat "}
+    assert document.nodes["3"]["inputs"]["text"] in ("red", "green")
+    assert [(each.code, each.node, each.input) for each in document.notes] == [("alternatives", "3", "text")]
 
 
 def test_groups_and_positions_written_as_objects_come_along():
@@ -236,6 +311,91 @@ def test_a_subgraph_in_a_subgraph_and_a_promoted_widget_are_followed():
     )
     assert nodes["4:3:5"]["inputs"]["model"] == ["1", 0]
     assert nodes["4:3:5"]["inputs"]["steps"] == 44
+
+
+def border_link(number: int, slot: int, target: int, target_slot: int) -> Raw:
+    ends = {"origin_id": -10, "origin_slot": slot, "target_id": target, "target_slot": target_slot}
+    return {"id": number, **ends}
+
+
+STEPS = {"widget": {"name": "steps"}}
+PROMOTING = {
+    "id": "dddd",
+    "name": "Promoting",
+    "inputs": [
+        {"name": "seed", "type": "INT"},
+        {"name": "steps", "type": "INT"},
+        {"name": "latent", "type": "LATENT"},
+        {"name": "model", "type": "MODEL"},
+    ],
+    "nodes": [
+        raw(
+            5,
+            "KSampler",
+            [
+                socket("model", 50),
+                socket("seed", 51, "INT", widget={"name": "seed"}),
+                socket("steps", 52, "INT", **STEPS),
+                socket("latent", 53, "LATENT"),
+            ],
+            [1, "fixed", 2, "euler"],
+        ),
+        raw(6, "Show", [socket("anything", 54, "*")]),
+    ],
+    "links": [
+        border_link(51, 0, 5, 1),
+        border_link(52, 1, 5, 2),
+        border_link(53, 2, 5, 3),
+        border_link(50, 3, 5, 0),
+        border_link(54, 1, 6, 0),
+    ],
+}
+
+
+def promoted(inputs: list[Raw], values: list[Any], *definitions: Raw, kind: str = "dddd") -> Raw:
+    subgraphs = {"subgraphs": [PROMOTING, *definitions]}
+    return convert([LOADER, raw(4, kind, inputs, values)], [[1, 1, 0, 4, 0, "MODEL"]], definitions=subgraphs)
+
+
+@pytest.mark.parametrize("values", [[7, 33], [7, "randomize", 33]])
+def test_the_inputs_of_an_instance_are_told_by_name_and_its_values_by_the_promoted_ones(values: list[Any]):
+    nodes = promoted([socket("model", 1)], values)
+    assert nodes["4:5"]["inputs"]["model"] == ["1", 0]
+    assert nodes["4:5"]["inputs"]["seed"] == 7
+    assert nodes["4:5"]["inputs"]["steps"] == 33
+    assert "latent" not in nodes["4:5"]["inputs"]
+
+
+def test_a_socket_inside_gets_the_value_of_the_promoted_input_that_feeds_it():
+    assert promoted([socket("model", 1)], [7, 33])["4:6"]["inputs"] == {"anything": 33}
+
+
+def test_without_values_of_the_instance_those_inside_count():
+    nodes = promoted([socket("model", 1)], [])
+    assert (nodes["4:5"]["inputs"]["seed"], nodes["4:5"]["inputs"]["steps"]) == (1, 2)
+
+
+def test_of_two_inputs_with_one_name_the_type_tells_which_is_linked():
+    twice = {**PROMOTING, "inputs": [*PROMOTING["inputs"][:2], {"name": "model", "type": "LATENT"}]}
+    twice["inputs"].append({"name": "model", "type": "MODEL"})
+    subgraphs = {"subgraphs": [twice]}
+    nodes = convert([LOADER, raw(4, "dddd", [socket("model", 1)])], [[1, 1, 0, 4, 0, "MODEL"]], definitions=subgraphs)
+    assert nodes["4:5"]["inputs"]["model"] == ["1", 0]
+    assert "latent" not in nodes["4:5"]["inputs"]
+
+
+def test_an_input_promoted_twice_keeps_its_place_among_the_values():
+    outer = {
+        "id": "eeee",
+        "name": "Outer",
+        "inputs": [{"name": "model", "type": "MODEL"}, {"name": "steps", "type": "INT"}],
+        "nodes": [raw(3, "dddd", [socket("steps", 61, "INT", **STEPS), socket("model", 60)], [8, 9])],
+        "links": [border_link(60, 0, 3, 3), border_link(61, 1, 3, 1)],
+    }
+    nodes = promoted([socket("model", 1)], [44], outer, kind="eeee")
+    assert nodes["4:3:5"]["inputs"]["model"] == ["1", 0]
+    assert nodes["4:3:5"]["inputs"]["steps"] == 44
+    assert nodes["4:3:5"]["inputs"]["seed"] == 8
 
 
 def test_a_subgraph_that_contains_itself_is_refused():

@@ -63,6 +63,15 @@ def test_a_bypassed_node_with_nothing_to_pass_on_leaves_the_input_empty(packs: P
     assert [each.code for each in warnings] == ["muted_upstream"]
 
 
+def test_a_bypassed_node_that_says_what_it_passes_on_is_believed_though_its_class_is_unknown(packs: Packs):
+    stranger = moded("bypass", "Stranger", a=["1", 0], b=["2", 0])
+    stranger["_meta"]["passes"] = {"0": "b", "1": None, "2": "unlinked"}
+    nodes = {"1": n("Number"), "2": n("Number"), "3": stranger}
+    ends = {f"e{slot}": n("Optional", a=1, extra=["3", slot]) for slot in range(3)}
+    graph, _ = resolved(packs, {**nodes, **ends})
+    assert [graph.nodes[name].inputs.get("extra") for name in ends] == [Link("2", 0), None, None]
+
+
 def test_bypassed_nodes_in_a_circle_end_nowhere(packs: Packs):
     graph, _ = resolved(
         packs,

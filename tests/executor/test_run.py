@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from executor.cache import Cache, Entry
+from executor.codec import Codec
 from executor.events import (
     JobCancelled,
     JobDone,
@@ -20,6 +21,8 @@ from executor.events import (
     NodesCached,
     NodeStarted,
 )
+from executor.folders import Folders
+from executor.store import DiskStore
 from nodes.sdk.packs import Packs
 from tests.executor.conftest import Bench, chain, make_bench, n
 
@@ -87,6 +90,25 @@ def test_a_deleted_file_is_made_again_from_what_is_cached(bench: Bench):
     again = bench.run(nodes)
     assert [event.node for event in bench.of(NodeStarted)] == ["2"]
     assert read(bench, again, "2") == "3"
+
+
+def test_another_file_of_the_same_name_is_not_handed_out(packs: Packs, tmp_path: Path):
+    def bench(outputs: str) -> Bench:
+        folders = Folders.below(tmp_path / "data", tmp_path / outputs)
+        folders.create()
+        return make_bench(packs, tmp_path / "data", Cache(1 << 20, folders.stamp, disk), folders)
+
+    def saved(value: int) -> dict[str, Any]:
+        return {"1": n("Number", value=value), "2": n("Save", value=["1", 0])}
+
+    disk = DiskStore(tmp_path / "cache", 1 << 20, Codec(["nodes.sdk.context"]))
+    bench("one").run(saved(1))
+    bench("two").run(saved(2))
+    third = bench("two")
+    assert read(third, third.run(saved(1)), "2") == "1"
+    again = bench("two")
+    assert read(again, again.run(saved(1)), "2") == "1"
+    assert again.of(NodeStarted) == []
 
 
 def test_an_impure_node_runs_every_time(bench: Bench):
@@ -207,13 +229,13 @@ def test_a_result_that_vanishes_from_the_second_tier_is_computed_again(packs: Pa
         def put(self, key: bytes, entry: Entry) -> None:
             return
 
-    bench = make_bench(packs, tmp_path / "data", Cache(1 << 20, lambda file: True, Lying()))
+    bench = make_bench(packs, tmp_path / "data", Cache(1 << 20, lambda file: "1", Lying()))
     end = bench.run({"1": n("Number", value=3), "2": n("Add", a=["1", 0]), "3": n("Save", value=["2", 0])})
     assert read(bench, end, "3") == "4"
 
 
 def test_a_job_runs_with_no_cache_at_all(packs: Packs, tmp_path: Path):
-    bench = make_bench(packs, tmp_path / "data", Cache(0, lambda file: True))
+    bench = make_bench(packs, tmp_path / "data", Cache(0, lambda file: "1"))
     for _ in range(2):
         assert isinstance(bench.run(chain(20)), JobDone)
         assert len(bench.of(NodeStarted)) == 22

@@ -41,7 +41,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Services:
         folders.inputs / "sixteen.latent",
     )
     resources = create(models, "cpu", "fp32")
-    files, cache = Files(resources.library, folders.inputs), Cache(1 << 28, folders.exists)
+    files, cache = Files(resources.library, folders), Cache(1 << 28, folders.stamp)
     return Services(packs.nodes, packs.catalogue, files, cache, folders, OutputNames(folders), resources)
 
 

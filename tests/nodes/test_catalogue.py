@@ -47,6 +47,10 @@ WIDGETS = {
     "UNetSelfAttentionMultiply": ["q", "k", "v", "out"],
     "CLIPAttentionMultiply": ["q", "k", "v", "out"],
     "PreviewAny": [],
+    "PrimitiveInt": ["value"],
+    "PrimitiveStringMultiline": ["value"],
+    "StringConcatenate": ["string_a", "string_b", "delimiter"],
+    "GetImageSize": [],
 }
 SOCKETS = {
     "KSampler": {"model": "MODEL", "positive": "CONDITIONING", "negative": "CONDITIONING", "latent_image": "LATENT"},

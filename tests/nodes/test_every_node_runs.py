@@ -36,7 +36,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Services:
     folders.create()
     model_files.write_inputs(folders.inputs)
     resources = create(folder / "models", "cpu", "fp32")
-    files, cache = Files(resources.library, folders.inputs), Cache(1 << 28, folders.exists)
+    files, cache = Files(resources.library, folders), Cache(1 << 28, folders.stamp)
     return Services(PACKS.nodes, PACKS.catalogue, files, cache, folders, OutputNames(folders), resources)
 
 

@@ -65,7 +65,7 @@ def run(tmp_path: Path) -> Iterator[Run]:
     packs, folders = load_packs(), Folders.below(tmp_path)
     folders.create()
     resources = create(tmp_path / "models", "cpu", "fp32")
-    files, cache = Files(resources.library, folders.inputs), Cache(1 << 28, folders.exists)
+    files, cache = Files(resources.library, folders), Cache(1 << 28, folders.stamp)
     services = Services(packs.nodes, packs.catalogue, files, cache, folders, OutputNames(folders), resources)
     calls: Count = dict.fromkeys(COUNTED.values(), 0)
 

@@ -106,8 +106,8 @@ def services(packs: Packs, tmp_path: Path) -> Services:
     half = np.zeros((4, 8, 4), dtype=np.uint8)
     half[:, :4, 3] = 255
     Image.fromarray(half).save(folders.inputs / "half.png")
-    cache = Cache(1 << 26, folders.exists)
-    files, names = Files(None, folders.inputs), OutputNames(folders)
+    cache = Cache(1 << 26, folders.stamp)
+    files, names = Files(None, folders), OutputNames(folders)
     return Services(packs.nodes, packs.catalogue, files, cache, folders, names, BareResources())
 
 

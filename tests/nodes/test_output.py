@@ -68,7 +68,7 @@ def name(prefix: str, **given: Any) -> str:
         ("%width%x%height%", "64x32"),
         ("s%seed%", "s123"),
         ("%My prompt.text%", "a red fox, détail"),
-        ("%KSampler.steps%_%5.cfg%", "20_7.0"),
+        ("%KSampler.steps%_%5.cfg%", "20_7"),
         ("%batch_num%", "0"),
         ("%nothing% 100%", "%nothing% 100%"),
         ("%KSampler.model%", "%KSampler.model%"),
@@ -87,8 +87,18 @@ def test_what_a_token_gives_never_adds_a_folder(text: str):
     assert "\\" not in filled
 
 
-def test_a_slash_in_a_date_format_adds_no_folder():
-    assert name("%date:yyyy/MM%") == "2026_03"
+def test_a_slash_in_a_date_format_adds_a_folder_inside():
+    assert name("%date:yyyy/MM%") == "2026/03"
+    assert ".." not in name("%date:../../yyyy%").split("/")
+    assert not name("%date:/yyyy%").startswith("/")
+
+
+def test_a_token_finds_a_node_by_its_type_before_its_title():
+    prompt = {
+        "1": {"class_type": "Other", "inputs": {"on": False}, "_meta": {"title": "Switch"}},
+        "2": {"class_type": "Switch", "inputs": {"on": True}},
+    }
+    assert expand("%Switch.on%", prompt, NOW, width=1, height=1) == "true"
 
 
 def test_pictures_are_saved_numbered_with_the_workflow_inside(job: FakeContext):

@@ -34,7 +34,7 @@ PACKS = load_packs()
 def services(tmp_path: Path) -> Services:
     folders = Folders.below(tmp_path)
     folders.create()
-    files, cache = Files(None, folders.inputs), Cache(1 << 26, folders.exists)
+    files, cache = Files(None, folders), Cache(1 << 26, folders.stamp)
     return Services(PACKS.nodes, PACKS.catalogue, files, cache, folders, OutputNames(folders), BareResources())
 
 

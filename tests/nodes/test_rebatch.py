@@ -55,7 +55,7 @@ def test_a_batch_ends_where_the_size_changes():
 def services(tmp_path: Path) -> Services:
     packs, folders = load_packs(), Folders.below(tmp_path)
     folders.create()
-    files, cache = Files(None, folders.inputs), Cache(1 << 26, folders.exists)
+    files, cache = Files(None, folders), Cache(1 << 26, folders.stamp)
     return Services(packs.nodes, packs.catalogue, files, cache, folders, OutputNames(folders), BareResources())
 
 

@@ -116,7 +116,7 @@ def test_a_graph_of_every_sampling_node_runs(tmp_path: Path):
     folders = Folders.below(tmp_path)
     folders.create()
     resources = create(tmp_path / "models", "cpu", "fp32")
-    files, cache = Files(resources.library, folders.inputs), Cache(1 << 28, folders.exists)
+    files, cache = Files(resources.library, folders), Cache(1 << 28, folders.stamp)
     services = Services(packs.nodes, packs.catalogue, files, cache, folders, OutputNames(folders), resources)
     end = run_job(JobRequest("job", text(graph.nodes)), services, lambda _: None, lambda: False)
 
