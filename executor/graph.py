@@ -70,7 +70,7 @@ def parse(document: Document) -> tuple[Graph, list[Problem]]:
 
 def _node(node_id: str, entry: Any, problems: list[Problem]) -> GraphNode | None:
     if not 1 <= len(node_id) <= LONGEST_ID or not node_id.isprintable() or _unusable(node_id):
-        allowed = f"1 to {LONGEST_ID} characters, no line breaks, quotes or backslashes, and not dots alone"
+        allowed = f"1 to {LONGEST_ID} characters, no line breaks, quotes or backslashes, and no steps up as in ../x"
         message = f"The node id {quoted(node_id)} can't be used: write {allowed}."
         problems.append(Problem("bad_node_id", message, node=node_id[:LONGEST_ID]))
         return None
@@ -120,8 +120,9 @@ def _node(node_id: str, entry: Any, problems: list[Problem]) -> GraphNode | None
 
 
 def _unusable(node_id: str) -> bool:
-    """Whether an id could break the selectors by which the editor looks for nodes; no file is named by it."""
-    return '"' in node_id or "\\" in node_id or not node_id.strip(".")
+    """Whether an id could break the selectors by which the editor looks for nodes, or lead out of a folder if ever a
+    file were named by it."""
+    return '"' in node_id or "\\" in node_id or any(not part.strip(".") for part in node_id.split("/"))
 
 
 def _short_enough(node_id: str, class_type: str, name: str, text: str, problems: list[Problem]) -> bool:

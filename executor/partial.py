@@ -23,8 +23,10 @@ def without_broken_outputs(graph: Graph, checked: Checked) -> Checked:
     if any(problem.code == UNKNOWN or problem.node is None for problem in checked.problems):
         return checked
     broken = {node for problem in checked.problems for node in _nodes(problem)}
-    needed = {output: upstream_first(graph.nodes, [output])[0] for output in checked.outputs}
-    sound = [output for output, nodes in needed.items() if broken.isdisjoint(nodes)]
+    for node in upstream_first(graph.nodes, checked.outputs)[0]:
+        if any(link.node in broken for _, link in graph.nodes[node].links()):
+            broken.add(node)
+    sound = [output for output in checked.outputs if output not in broken]
     if not sound or len(sound) == len(checked.outputs):
         return checked
     order = upstream_first(graph.nodes, sound)[0]

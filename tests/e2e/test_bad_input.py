@@ -144,7 +144,7 @@ def test_numbers_that_are_none_and_texts_without_end_are_refused(server: Server)
 
 
 def test_names_that_lead_outside_are_refused(server: Server):
-    outside = {"..": {"class_type": "EmptyLatent", "inputs": {}}}
+    outside = {"../../x": {"class_type": "EmptyLatent", "inputs": {}}}
     assert refused(server, outside)["problems"][0]["code"] == "bad_node_id"
     for name in ("../../../etc/passwd", "/etc/passwd", "..\\x.safetensors"):
         assert refused(server, loading(name))["problems"][0]["code"] == "missing_file"
