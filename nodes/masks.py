@@ -24,7 +24,7 @@ def LoadImageMask(
     from diffusion.images import load_image
     from diffusion.ops.masks import from_file
 
-    return from_file(*load_image(context.input_file(image), image), channel)
+    return from_file(*load_image(context.input_file(image), image, keyed=True), channel)
 
 
 @node(title="Mask from picture", category="mask")
