@@ -138,11 +138,11 @@ def test_a_graph_of_every_operation_runs(packs: Packs, services: Services):
 
 def test_an_area_outside_the_picture_names_the_node_and_the_input(services: Services):
     graph = Graph()
-    image = graph.add("EmptyImage", width=64, height=64)
-    graph.add("PreviewImage", images=graph.add("ImageCrop", image=image, width=8, height=8, x=0, y=64))
+    mask = graph.add("SolidMask", value=1.0, width=64, height=64)
+    graph.add("MaskPreview", mask=graph.add("CropMask", mask=mask, width=8, height=8, x=0, y=64))
 
     end = run(services, graph)
 
     assert isinstance(end, JobFailed)
-    assert (end.error.class_type, end.error.input, end.error.code) == ("ImageCrop", "y", "bad_size")
+    assert (end.error.class_type, end.error.input, end.error.code) == ("CropMask", "y", "bad_size")
     assert "64 pixels high" in end.error.message
