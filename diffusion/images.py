@@ -37,7 +37,8 @@ def load_image(path: Path, name: str | None = None, *, keyed: bool = False) -> t
 
     The camera's rotation is applied. An animation gives one item per frame of the first one's size. A picture without
     alpha gives an empty mask of 64×64; so does a grey or RGB one in which a single colour counts as transparent (tRNS
-    in PNG), unless `keyed` asks for that colour. Raises BadImage when the file is no picture, damaged, or larger than MAX_PIXELS.
+    in PNG), unless `keyed` asks for that colour. Raises BadImage when the file is no picture, damaged, or larger than
+    MAX_PIXELS.
     """
     shown = name or path.name
     try:

@@ -71,7 +71,7 @@ def repeat(image: Tensor, amount: int) -> Tensor:
 
 
 def crop(image: Tensor, width: int, height: int, x: int, y: int) -> Tensor:
-    """Cut out width×height pixels at (x, y), fewer where they stick out. A corner outside is moved to the last pixel."""
+    """Cut out width×height pixels at (x, y), fewer where they stick out. A corner outside becomes the last pixel."""
     x, y = min(x, image.shape[2] - 1), min(y, image.shape[1] - 1)
     return image[:, y : y + height, x : x + width].clone()
 
