@@ -96,6 +96,34 @@ def flip(latent: Latent, *, vertically: bool) -> Latent:
     return replace(latent, samples=latent.samples.flip(2 if vertically else 3))
 
 
+_AXES = {"x": -1, "y": -2, "t": -3}
+"""The axes by their names in nodes. Latents of pictures have no time: t is their channels."""
+
+
+def concat(first: Latent, second: Latent, direction: str) -> Latent:
+    """The second beside the first along x, y or t, or before it where `direction` begins with a minus. Raises BadLatent
+    when the other sides differ."""
+    one, other = first.samples, repeat_to(second.samples, first.samples.shape[0])
+    axis = _AXES[direction[-1]]
+    shapes = [[size for place, size in enumerate(each.shape) if place != each.ndim + axis] for each in (one, other)]
+    if shapes[0] != shapes[1]:
+        raise BadLatent(
+            f"Latents of the shapes {list(one.shape)} and {list(other.shape)} cannot lie beside each other along "
+            f"{direction[-1]}.",
+            hint="Scale or crop one of them first.",
+            input="samples2",
+        )
+    return replace(first, samples=torch.cat((other, one) if direction.startswith("-") else (one, other), dim=axis))
+
+
+def cut(latent: Latent, direction: str, index: int, amount: int) -> Latent:
+    """`amount` cells, or as many as there are, from cell `index` on along x, y or t; below 0 it counts from the end."""
+    axis = _AXES[direction]
+    size = latent.samples.shape[axis]
+    first = min(index, size - 1) if index >= 0 else max(0, size + index)
+    return replace(latent, samples=latent.samples.narrow(axis, first, min(amount, size - first)).clone())
+
+
 def add(first: Latent, second: Latent) -> Latent:
     return replace(first, samples=first.samples + _operand(first, second))
 

@@ -10,7 +10,18 @@ import pytest
 import torch
 
 from diffusion.errors import DiffusionError
-from diffusion.values import CfgRule, Conditioning, GuiderRef, Latent, ModelRef, NoiseRef, SamplerRef
+from diffusion.values import (
+    CfgRule,
+    Conditioning,
+    GuiderRef,
+    Latent,
+    LatentOperation,
+    ModelRef,
+    NoiseRef,
+    SamplerRef,
+    SharpenRule,
+    TonemapRule,
+)
 from executor.codec import Codec
 from executor.settings import VALUE_MODULES
 from nodes import model_patches as patches
@@ -80,6 +91,10 @@ def apart(one: torch.Tensor, other: torch.Tensor) -> float:
         (
             lambda m: patches.PatchModelAddDownscale(m, 2, end_percent=1.0, downscale_after_skip=False),
             lambda m: patches.PatchModelAddDownscale(m, 1, start_percent=1.0, end_percent=1.0),
+        ),
+        (
+            lambda m: patches.LatentApplyOperationCFG(m, LatentOperation(TonemapRule(1.0))),
+            lambda m: patches.LatentApplyOperationCFG(m, LatentOperation(SharpenRule(2, 1.0, 0.0))),
         ),
     ],
 )

@@ -186,6 +186,40 @@ def test_arithmetic_repeats_and_cuts_the_second_batch():
     assert latents.add(flat(0, 1, 1), second).samples[:, 0, 0, 0].tolist() == [1]
 
 
+@pytest.mark.parametrize(
+    ("direction", "expected"),
+    [("x", [[1, 2, 2]]), ("-x", [[2, 2, 1]]), ("y", [[1], [2], [2]]), ("-y", [[2], [2], [1]])],
+)
+def test_latents_are_put_beside_each_other(direction: str, expected: list[list[float]]):
+    second = flat(2, 1, 2) if direction[-1] == "x" else flat(2, 2, 1)
+    first = replace(flat(1, 1, 1, batch=2), batch_index=(4, 5))
+    result = latents.concat(first, second, direction)
+    assert result.samples[1, 0].tolist() == expected
+    assert result.batch_index == (4, 5)
+
+
+def test_along_t_channels_are_joined():
+    result = latents.concat(flat(1, 2, 3), flat(2, 2, 3), "-t")
+    assert result.samples[0, :, 0, 0].tolist() == [2, 2, 2, 2, 1, 1, 1, 1]
+
+
+def test_latents_of_other_sides_are_not_put_beside_each_other():
+    with pytest.raises(BadLatent, match=r"\[1, 4, 2, 3\] and \[1, 4, 3, 3\]") as caught:
+        latents.concat(flat(1, 2, 3), flat(2, 3, 3), "x")
+    assert caught.value.input == "samples2"
+
+
+@pytest.mark.parametrize(
+    ("index", "amount", "expected"),
+    [(0, 1, [0]), (1, 2, [1, 2]), (3, 9, [3]), (50, 2, [3]), (-1, 4, [3]), (-3, 2, [1, 2]), (-9, 2, [0, 1])],
+)
+def test_a_strip_is_cut_out(index: int, amount: int, expected: list[int]):
+    source = counting(4, 4)
+    assert torch.equal(latents.cut(source, "x", index, amount).samples, source.samples[..., expected])
+    assert torch.equal(latents.cut(source, "y", index, amount).samples, source.samples[:, :, expected])
+    assert torch.equal(latents.cut(source, "t", index, amount).samples, source.samples[:, expected])
+
+
 def test_interpolation_mixes_direction_and_length_apart():
     # Channels (3, 0) and (0, 1): the mean direction is the diagonal, the mean length 2.
     first, second = torch.zeros(1, 2, 1, 1), torch.zeros(1, 2, 1, 1)
