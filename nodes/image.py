@@ -31,6 +31,19 @@ def LoadImage(
     return LoadedImage(*load_image(context.input_file(image), image))
 
 
+@node(title="Load picture from outputs", category="image")
+def LoadImageOutput(
+    context: Context,
+    image: Annotated[
+        str, InputImage(), Help("The name of a picture; with ` [output]` behind it, one of the output folder.")
+    ],
+) -> LoadedImage:
+    """Loads a picture that was saved before, as *Load picture* does."""
+    from diffusion.images import load_image
+
+    return LoadedImage(*load_image(context.input_file(image), image))
+
+
 @node(title="Upscale", category="image/scale")
 def Upscale(
     image: Image,
