@@ -17,7 +17,7 @@ class LoadedImage(NamedTuple):
     MASK: Mask
 
 
-@node(title="Load picture", category="image")
+@node(title="Load picture", category="image", version=2)
 def LoadImage(
     context: Context,
     image: Annotated[str, InputImage(), Help("Choose a picture, or drop one here.")],

@@ -34,7 +34,7 @@ def ImageSharpen(
     return sharpen(image, sharpen_radius, sigma, alpha)
 
 
-@node(title="Reduce colours", category="image/effects")
+@node(title="Reduce colours", category="image/effects", version=2)
 def ImageQuantize(
     image: Image,
     colors: Annotated[int, Range(1, 256), Help("The most colours that a picture may have.")] = 256,

@@ -57,7 +57,7 @@ def LatentBlend(
     return blend(samples1, samples2, blend_factor)
 
 
-@node(title="Crop latent", category="latent/transform")
+@node(title="Crop latent", category="latent/transform", version=2)
 def LatentCrop(
     samples: Latent,
     width: Annotated[int, Range(64, 16384, 8), Help("In pixels; counted in steps of 8.")] = 512,
@@ -132,7 +132,7 @@ def LatentMultiply(
     return multiply(samples, multiplier)
 
 
-@node(title="Interpolate latents", category="latent/advanced")
+@node(title="Interpolate latents", category="latent/advanced", version=2)
 def LatentInterpolate(
     samples1: Latent,
     samples2: Annotated[Latent, Help("Fitted to the first, and repeated or cut to as many items.")],

@@ -93,7 +93,7 @@ def CropMask(
     return crop(mask, x, y, width, height)
 
 
-@node(title="Combine masks", category="mask")
+@node(title="Combine masks", category="mask", version=2)
 def MaskComposite(
     destination: Annotated[Mask, Help("The mask to change.")],
     source: Annotated[Mask, Help("The mask to combine it with. What sticks out is cut off.")],
