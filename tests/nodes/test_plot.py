@@ -139,9 +139,7 @@ def test_a_problem_of_a_varied_node_is_told_once_and_of_the_node_itself(services
 def test_a_failure_in_a_cell_names_the_node_of_the_document(services: Services):
     made = Graph()
     picture = made.add("EmptyImage", width=48, height=16, batch_size=1, color=0)
-    made.add(
-        "XYPlot", images=made.add("ImageBlur", image=picture, blur_radius=1), x="2.blur_radius", x_values="1, 31"
-    )
+    made.add("XYPlot", images=made.add("ImageBlur", image=picture, blur_radius=1), x="2.blur_radius", x_values="1, 31")
     end, _ = run(services, made)
     assert isinstance(end, JobFailed)
     assert (end.error.node, end.error.input) == ("2", "blur_radius")
