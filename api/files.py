@@ -139,7 +139,10 @@ def _requested_file(request: web.Request) -> Path:
 
 async def download(request: web.Request) -> web.StreamResponse:
     """A file as it lies in its folder. Never run by the browser as a page of ours."""
-    response = web.FileResponse(_requested_file(request))
+    path = _requested_file(request)
+    response = web.FileResponse(path)
+    if path.suffix.lower() == ".webp":  # which aiohttp does not know
+        response.headers["Content-Type"] = "image/webp"
     response.headers["Content-Security-Policy"] = "sandbox"
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Cache-Control"] = "private, max-age=60"

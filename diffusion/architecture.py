@@ -73,7 +73,8 @@ class VaeConfig:
 @dataclass(frozen=True, slots=True)
 class TinyVaeConfig:
     """A distilled autoencoder (TAESD): plain convolutions from pictures to latents in the U-Net's scale, so it has to
-    know that `scale`. Either side may be missing from a file; `encoder` and `decoder` are where they begin, or None."""
+    know that `scale`, and the `shift` that is taken from a latent before. Either side may be missing from a file;
+    `encoder` and `decoder` are where they begin, or None."""
 
     latent_channels: int
     scale: float
@@ -81,6 +82,7 @@ class TinyVaeConfig:
     decoder: str | None
     layout: Layout = "original"
     downscale: int = 8
+    shift: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,19 @@ Stable Diffusion 1, 2 and XL are recognised at any width and depth, whole or in 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from diffusion.architecture import Architecture, ClipConfig, Prediction, ScheduleConfig, UnetConfig
+from diffusion.architecture import (
+    Architecture,
+    ClipConfig,
+    Prediction,
+    ScheduleConfig,
+    TinyVaeConfig,
+    UnetConfig,
+)
 from diffusion.checkpoint_file import CheckpointFile
 from diffusion.detection.shapes import ShapeMap, Shapes
 from diffusion.detection.text import read_clip
@@ -48,6 +56,8 @@ def detect_file(file: CheckpointFile, config: FileRef | None) -> Architecture:
     else:
         sidecar = sidecar_from_metadata(file.path.name, file.metadata)
     found = detect(file.shapes, sidecar, name=file.path.name)
+    if isinstance(found.vae, TinyVaeConfig):
+        found = replace(found, vae=_stated(found.vae, file))
     unet = found.unet
     if unet is None:
         return found
@@ -104,6 +114,16 @@ def _family(unet: UnetConfig | None, clip: tuple[ClipConfig, ...]) -> str:
     if clip and clip[0].default_layer == -2:
         return SD2 if clip[0].norm_hidden else REFINER
     return SD1
+
+
+def _stated(vae: TinyVaeConfig, file: CheckpointFile) -> TinyVaeConfig:
+    """A tiny autoencoder with the scale and shift of its latents that its file states in tensors of one number."""
+    numbers = {
+        field: float(file.tensor(name).float().flatten()[0])
+        for field, name in (("scale", "vae_scale"), ("shift", "vae_shift"))
+        if name in file.tensors and math.prod(file.tensors[name].shape) == 1
+    }
+    return replace(vae, **numbers)
 
 
 def _prediction(file: CheckpointFile, found: Architecture, unet: UnetConfig) -> Prediction:

@@ -25,15 +25,20 @@ MAX_SIDE = 16384
 ResizeMethod = Literal["nearest-exact", "bilinear", "area", "bicubic", "lanczos"]
 RESIZE_METHODS: tuple[str, ...] = get_args(ResizeMethod)
 
-_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "TGA", "ICO", "AVIF")
+_FORMATS = (
+    *("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "TGA", "ICO", "AVIF"),
+    *("JPEG2000", "PCX", "DDS", "SGI"),
+)
 _NO_MASK_SIDE = 64
 
 
-def load_image(path: Path, name: str | None = None) -> tuple[Tensor, Tensor]:
+def load_image(path: Path, name: str | None = None, *, keyed: bool = False) -> tuple[Tensor, Tensor]:
     """A picture file → IMAGE [B, H, W, 3] and MASK [B, H, W], which is 1 where the picture is transparent.
 
     The camera's rotation is applied. An animation gives one item per frame of the first one's size. A picture without
-    alpha gives an empty mask of 64×64. Raises BadImage when the file is no picture, damaged, or larger than MAX_PIXELS.
+    alpha gives an empty mask of 64×64; so does a grey or RGB one in which a single colour counts as transparent (tRNS
+    in PNG), unless `keyed` asks for that colour. Raises BadImage when the file is no picture, damaged, or larger than
+    MAX_PIXELS.
     """
     shown = name or path.name
     try:
@@ -41,7 +46,7 @@ def load_image(path: Path, name: str | None = None) -> tuple[Tensor, Tensor]:
             warnings.simplefilter("ignore")  # what matters of a file's oddities is raised or checked below
             with Image.open(path, formats=_readable()) as file:
                 _refuse_huge(file, shown)
-                frames = _frames(file, shown)
+                frames = _frames(file, shown, keyed=keyed)
     except BadImage:
         raise
     except UnidentifiedImageError as error:
@@ -79,7 +84,7 @@ def _limit() -> str:
     return f"The most is {MAX_PIXELS / 1e6:.0f} million pixels: scale it down first."
 
 
-def _frames(file: Image.Image, name: str) -> list[tuple[Tensor, Tensor]]:
+def _frames(file: Image.Image, name: str, *, keyed: bool) -> list[tuple[Tensor, Tensor]]:
     found: list[tuple[Tensor, Tensor]] = []
     size: tuple[int, int] | None = None
     for raw in ImageSequence.Iterator(file):
@@ -90,7 +95,7 @@ def _frames(file: Image.Image, name: str) -> list[tuple[Tensor, Tensor]]:
             size = frame.size
         if frame.size != size:
             continue
-        found.append((_rgb(frame), _mask(frame)))
+        found.append((_rgb(frame), _mask(frame, keyed=keyed)))
         if file.format == "MPO":  # the further frames of a camera's file are not an animation
             break
     if not found:
@@ -102,10 +107,10 @@ def _rgb(frame: Image.Image) -> Tensor:
     return torch.from_numpy(np.array(frame.convert("RGB"), dtype=np.float32) / 255.0)[None]
 
 
-def _mask(frame: Image.Image) -> Tensor:
+def _mask(frame: Image.Image, *, keyed: bool) -> Tensor:
     if "A" in frame.getbands():
         alpha = frame.getchannel("A")
-    elif "transparency" in frame.info:
+    elif "transparency" in frame.info and (keyed or frame.mode == "P"):
         alpha = frame.convert("RGBA").getchannel("A")
     else:
         return torch.zeros(1, _NO_MASK_SIDE, _NO_MASK_SIDE)

@@ -24,18 +24,25 @@ _OLD_FORMAT_SCALE = 1 / 0.18215
 
 
 def empty(width: int, height: int, batch_size: int) -> Latent:
-    """Zeros for pictures of width×height pixels. Raises BadSize unless both are positive multiples of 8."""
+    """Zeros for pictures of width×height pixels; what is left of a cell of 8×8 is dropped.
+
+    Raises BadSize for a side under one cell or beyond the limits.
+    """
     for name, side in (("width", width), ("height", height)):
-        _check_side(name, side)
-        if side % CELL:
-            raise BadSize(
-                f"The {name} is {side}, which is no multiple of {CELL}.",
-                hint=f"Use {max(CELL, side // CELL * CELL)} or {(side // CELL + 1) * CELL}.",
-                input=name,
-            )
+        _check_side(name, side, least=CELL)
     if width * height > MAX_PIXELS:
         raise BadSize(f"{width}×{height} pixels are too many.", hint="Use a smaller width or height.", input="width")
     return Latent(torch.zeros(batch_size, CHANNELS, height // CELL, width // CELL))
+
+
+def check_whole_cells(name: str, side: int) -> None:
+    """Raise BadSize, naming the input, for a side in pixels that is no multiple of 8."""
+    if side % CELL:
+        raise BadSize(
+            f"The {name} is {side}, which is no multiple of {CELL}.",
+            hint=f"Use {max(CELL, side // CELL * CELL)} or {(side // CELL + 1) * CELL}.",
+            input=name,
+        )
 
 
 def resize(latent: Latent, width: int, height: int, method: str, crop: str) -> Latent:
@@ -114,8 +121,8 @@ def _slerp_along(samples: Tensor, axis: int, size: int) -> Tensor:
     return torch.where(cosine > 1 - 1e-5, first, torch.where(cosine < 1e-5 - 1, straight, turned))
 
 
-def _check_side(name: str, side: int) -> None:
-    if not 1 <= side <= MAX_SIDE:
+def _check_side(name: str, side: int, least: int = 1) -> None:
+    if not least <= side <= MAX_SIDE:
         raise BadSize(
             f"The {name} is {side} pixels.", hint=f"Use a multiple of {CELL} from 16 to {MAX_SIDE}.", input=name
         )

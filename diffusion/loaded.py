@@ -296,16 +296,17 @@ class LoadedVae:
         placed = self._placed(pixels)
         if isinstance(self.config, TinyVaeConfig):
             self._check_side(self.config.encoder, "encodes")
-            return self.module.encoder(placed).float().cpu() / self.config.scale
+            return self.module.encoder(placed).float().cpu() / self.config.scale + self.config.shift
         distribution = cast("AutoencoderKL", self.module).encode(placed, return_dict=False)[0]
         return distribution.mode().float().cpu()
 
     def _decode(self, latent: Tensor) -> Tensor:
         if isinstance(self.config, TinyVaeConfig):
             self._check_side(self.config.decoder, "decodes")
-            return self.module.decoder(self._placed(latent * self.config.scale)).float().cpu()
-        scaled = cast("torch.FloatTensor", self._placed(latent))
-        return cast("AutoencoderKL", self.module).decode(scaled, return_dict=False)[0].float().cpu()
+            scaled = (latent - self.config.shift) * self.config.scale
+            return self.module.decoder(self._placed(scaled)).float().cpu()
+        placed = cast("torch.FloatTensor", self._placed(latent))
+        return cast("AutoencoderKL", self.module).decode(placed, return_dict=False)[0].float().cpu()
 
     def _placed(self, values: Tensor) -> Tensor:
         placed = values.to(self.device, self.dtype)

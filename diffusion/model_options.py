@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from diffusion.values import ModelRef
+from diffusion.values import LatentOperation, ModelRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,13 @@ class DownscaleOption:
     upscale_method: str
 
 
+@dataclass(frozen=True, slots=True)
+class LatentOperationOption:
+    """What the positive prompt adds to the negative one, changed before guidance."""
+
+    operation: LatentOperation
+
+
 ModelOption = (
     RescaleCfgOption
     | ModelSamplingOption
@@ -97,12 +104,13 @@ ModelOption = (
     | HyperTileOption
     | TokenMergingOption
     | DownscaleOption
+    | LatentOperationOption
 )
 
 SINGLE = (RescaleCfgOption, ModelSamplingOption, DifferentialOption)
 """Options of which the last one given counts; of the others, all do, in order."""
 
-BESIDE_THE_NETWORK = (RescaleCfgOption, ModelSamplingOption, DifferentialOption)
+BESIDE_THE_NETWORK = (RescaleCfgOption, ModelSamplingOption, DifferentialOption, LatentOperationOption)
 """Options that change what is made of a network's output, and nothing inside the network."""
 
 

@@ -173,6 +173,31 @@ class Latent:
 
 
 @dataclass(frozen=True, slots=True)
+class TonemapRule:
+    """Bright and glaring parts of a latent compressed, the more the smaller `multiplier` is."""
+
+    multiplier: float
+
+
+@dataclass(frozen=True, slots=True)
+class SharpenRule:
+    """A latent sharpened; see `ops.latent_operations`."""
+
+    radius: int
+    sigma: float
+    alpha: float
+
+
+@dataclass(frozen=True, slots=True)
+class LatentOperation:
+    """A change to latents that another node applies."""
+
+    type_id: ClassVar[str] = "LATENT_OPERATION"
+
+    rule: TonemapRule | SharpenRule
+
+
+@dataclass(frozen=True, slots=True)
 class SamplerRef:
     """A sampler by the name that `sampling.custom` knows, with its settings where they differ from the defaults."""
 

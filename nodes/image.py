@@ -17,7 +17,7 @@ class LoadedImage(NamedTuple):
     MASK: Mask
 
 
-@node(title="Load picture", category="image")
+@node(title="Load picture", category="image", version=2)
 def LoadImage(
     context: Context,
     image: Annotated[str, InputImage(), Help("Choose a picture, or drop one here.")],
@@ -26,6 +26,19 @@ def LoadImage(
 
     MASK is 1 where the picture is transparent. The camera's rotation is applied, and an animation gives a batch.
     """
+    from diffusion.images import load_image
+
+    return LoadedImage(*load_image(context.input_file(image), image))
+
+
+@node(title="Load picture from outputs", category="image")
+def LoadImageOutput(
+    context: Context,
+    image: Annotated[
+        str, InputImage(), Help("The name of a picture; with ` [output]` behind it, one of the output folder.")
+    ],
+) -> LoadedImage:
+    """Loads a picture that was saved before, as *Load picture* does."""
     from diffusion.images import load_image
 
     return LoadedImage(*load_image(context.input_file(image), image))

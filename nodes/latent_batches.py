@@ -44,7 +44,7 @@ def LatentBatch(
     return join(samples1, samples2)
 
 
-@node(title="Rebatch latents", category="latent/batch")
+@node(title="Rebatch latents", category="latent/batch", version=2)
 def RebatchLatents(
     latents: Annotated[list[Latent], Help("One batch, or several in a row.")],
     batch_size: Annotated[int, Range(1, 4096), Help("How many items each new batch has.")] = 1,

@@ -57,7 +57,7 @@ def LatentBlend(
     return blend(samples1, samples2, blend_factor)
 
 
-@node(title="Crop latent", category="latent/transform")
+@node(title="Crop latent", category="latent/transform", version=2)
 def LatentCrop(
     samples: Latent,
     width: Annotated[int, Range(64, 16384, 8), Help("In pixels; counted in steps of 8.")] = 512,
@@ -132,7 +132,7 @@ def LatentMultiply(
     return multiply(samples, multiplier)
 
 
-@node(title="Interpolate latents", category="latent/advanced")
+@node(title="Interpolate latents", category="latent/advanced", version=2)
 def LatentInterpolate(
     samples1: Latent,
     samples2: Annotated[Latent, Help("Fitted to the first, and repeated or cut to as many items.")],
@@ -142,6 +142,36 @@ def LatentInterpolate(
     from diffusion.ops.latents import interpolate_between
 
     return interpolate_between(samples1, samples2, ratio)
+
+
+@node(title="Put latents beside each other", category="latent/advanced")
+def LatentConcat(
+    samples1: Latent,
+    samples2: Annotated[Latent, Help("Repeated or cut to as many items as the first.")],
+    dim: Annotated[
+        Literal["x", "-x", "y", "-y", "t", "-t"],
+        Help("x puts the second to the right, y below; with a minus, to the left or above. t joins channels."),
+    ] = "x",
+) -> Latent:
+    """Joins two latents into a larger one."""
+    from diffusion.ops.latents import concat
+
+    return concat(samples1, samples2, dim)
+
+
+@node(title="Cut latent", category="latent/advanced")
+def LatentCut(
+    samples: Latent,
+    dim: Annotated[Literal["x", "y", "t"], Help("x takes columns, y rows, t channels.")] = "x",
+    index: Annotated[
+        int, Range(-16384, 16384), Help("The first cell of 8 pixels to take, from 0; below 0 counts from the end.")
+    ] = 0,
+    amount: Annotated[int, Range(1, 16384), Help("How many cells, or as many as there are.")] = 1,
+) -> Latent:
+    """Takes a strip out of a latent."""
+    from diffusion.ops.latents import cut
+
+    return cut(samples, dim, index, amount)
 
 
 @node(title="Set noise mask", category="latent/inpaint")

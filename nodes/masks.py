@@ -24,7 +24,7 @@ def LoadImageMask(
     from diffusion.images import load_image
     from diffusion.ops.masks import from_file
 
-    return from_file(*load_image(context.input_file(image), image), channel)
+    return from_file(*load_image(context.input_file(image), image, keyed=True), channel)
 
 
 @node(title="Mask from picture", category="mask")
@@ -93,7 +93,7 @@ def CropMask(
     return crop(mask, x, y, width, height)
 
 
-@node(title="Combine masks", category="mask")
+@node(title="Combine masks", category="mask", version=2)
 def MaskComposite(
     destination: Annotated[Mask, Help("The mask to change.")],
     source: Annotated[Mask, Help("The mask to combine it with. What sticks out is cut off.")],

@@ -9,6 +9,7 @@ from diffusion.model_options import (
     DownscaleOption,
     FreeUOption,
     HyperTileOption,
+    LatentOperationOption,
     ModelSamplingOption,
     PerturbedAttentionOption,
     RescaleCfgOption,
@@ -16,7 +17,7 @@ from diffusion.model_options import (
     TokenMergingOption,
     with_option,
 )
-from diffusion.values import ModelRef
+from diffusion.values import LatentOperation, ModelRef
 from nodes.sdk import Choices, Help, Label, Range, node
 
 _CATEGORY = "model"
@@ -151,3 +152,13 @@ def PatchModelAddDownscale(
             upscale_method,
         ),
     )  # fmt: skip
+
+
+@node(title="Apply latent operation in guidance", category=_CATEGORY)
+def LatentApplyOperationCFG(
+    model: ModelRef,
+    operation: Annotated[LatentOperation, Help("What to do, from a latent operation node.")],
+) -> ModelRef:
+    """Changes what the positive prompt adds to the negative one before guidance multiplies it, in every step. Dual and
+    Perp-Neg guiders do without."""
+    return with_option(model, LatentOperationOption(operation))

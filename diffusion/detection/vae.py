@@ -57,7 +57,8 @@ def _read(file: Shapes, root: str) -> VaeConfig:
 
 def _tiny(file: Shapes) -> TinyVaeConfig | None:
     """A tiny autoencoder. Shapes cannot tell the one for SDXL from the one for Stable Diffusion 1; the config's
-    `scale_factor` can, and otherwise `taesdxl` in the file's name, which is what its makers called it."""
+    `scale_factor` can, and otherwise `taesdxl` in the file's name, which is what its makers called it. Tensors that
+    state the scale are read where the file is open (`detect`)."""
     scale = file.side.scale or (_TINY_XL_SCALE if "taesdxl" in file.name.lower() else _TINY_SCALE)
     for encoder, inside_encoder, decoder, inside_decoder, layout in _TINY_SIDES:
         encodes, decodes = file.has(encoder + inside_encoder), file.has(decoder + inside_decoder)

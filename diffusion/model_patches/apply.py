@@ -10,6 +10,7 @@ from diffusion.model_options import (
     DownscaleOption,
     FreeUOption,
     HyperTileOption,
+    LatentOperationOption,
     ModelOption,
     ModelSamplingOption,
     PerturbedAttentionOption,
@@ -21,6 +22,7 @@ from diffusion.model_patches.attention_guidance import PerturbedAttention, SelfA
 from diffusion.model_patches.differential import Differential
 from diffusion.model_patches.downscale import Downscale
 from diffusion.model_patches.freeu import FreeU
+from diffusion.model_patches.latent_operation import ChangedGuidance
 from diffusion.model_patches.rescale import RescaleCfg
 from diffusion.model_patches.tiling import HyperTile
 from diffusion.model_patches.token_merging import TokenMerging
@@ -85,6 +87,8 @@ def run_patches(
                 found.append(TokenMerging(unet, ratio, generator))
             case DownscaleOption():
                 found.append(Downscale(unet, levels, option))
+            case LatentOperationOption(operation):
+                found.append(ChangedGuidance(operation))
             case ModelSamplingOption():
                 pass  # changes the model itself, before the run
     return tuple(found)

@@ -31,6 +31,12 @@ def blur(image: Tensor, radius: int, sigma: float, *, input: str = "blur_radius"
     return planes.reshape(count, channels, height, width).movedim(1, -1).contiguous()
 
 
+def add_noise(image: Tensor, seed: int, strength: float) -> Tensor:
+    """Add `strength` times Gaussian noise, drawn on the CPU from `seed`, and hold the result to 0..1."""
+    noise = torch.randn(image.shape, generator=torch.Generator("cpu").manual_seed(seed))
+    return (image + strength * noise).clamp(0, 1)
+
+
 def sharpen(image: Tensor, radius: int, sigma: float, alpha: float) -> Tensor:
     """Add 10·`alpha` times what a blur takes away (unsharp masking), and hold the result to 0..1."""
     soft = blur(image, radius, sigma, input="sharpen_radius")

@@ -64,10 +64,10 @@ def rebatch(latents: Sequence[Latent], size: int) -> list[Latent]:
             found += _in_batches(run, size)
             run = []
         numbers = _noise_numbers(latent) if latent.batch_index else tuple(range(before, before + count))
-        whole = torch.Size((count, 1, samples.shape[2] * CELL, samples.shape[3] * CELL))
-        masks = torch.ones(whole) if mask is None else fit_mask(mask, whole)
+        rows, columns = samples.shape[2] * CELL, samples.shape[3] * CELL
+        masks = torch.ones(count, rows, columns) if mask is None else repeat_to(mask, count)
         for item in range(count):
-            run.append(Latent(samples[item : item + 1], masks[item], (numbers[item],)))
+            run.append(Latent(samples[item : item + 1], masks[item : item + 1], (numbers[item],)))
         before += count
     return found + _in_batches(run, size)
 
@@ -76,11 +76,20 @@ def _in_batches(items: Sequence[Latent], size: int) -> list[Latent]:
     found: list[Latent] = []
     for first in range(0, len(items), size):
         part = items[first : first + size]
-        mask = torch.cat([each.noise_mask for each in part if each.noise_mask is not None])
+        samples = torch.cat([each.samples for each in part])
+        mask = _joined_masks([each.noise_mask for each in part if each.noise_mask is not None], samples)
         numbers = tuple(number for each in part for number in each.batch_index or ())
         kept = None if bool((mask == 1).all()) else mask
-        found.append(Latent(torch.cat([each.samples for each in part]), kept, numbers))
+        found.append(Latent(samples, kept, numbers))
     return found
+
+
+def _joined_masks(masks: Sequence[Tensor], samples: Tensor) -> Tensor:
+    """Masks [1, H, W] in one batch: as they are, or scaled to the pictures' pixels where their sizes differ."""
+    if len({mask.shape for mask in masks}) > 1:
+        pixels = torch.Size((1, 1, samples.shape[2] * CELL, samples.shape[3] * CELL))
+        masks = [fit_mask(mask, pixels)[:, 0] for mask in masks]
+    return torch.cat(tuple(masks))
 
 
 def same_noise(latent: Latent) -> Latent:

@@ -16,7 +16,7 @@ from diffusion.errors import BadLatent
 from diffusion.images import crop_to_proportions
 from diffusion.latents import CELL
 from diffusion.ops.batches import check_batches, repeat_to
-from diffusion.ops.paste import check_place, paste
+from diffusion.ops.paste import check_corner, paste
 from diffusion.values import Latent
 
 _SMALLEST_CROP = 64 // CELL
@@ -28,8 +28,8 @@ def composite(to: Latent, source: Latent, x: int, y: int, feather: int) -> Laten
     below, above = to.samples, source.samples
     check_batches(below.shape[0], above.shape[0], input="samples_from", may_grow=False)
     rows, columns = below.shape[-2:]
-    check_place(x, y, columns * CELL, rows * CELL)
     left, top, fade = x // CELL, y // CELL, feather // CELL
+    check_corner(x, y, columns * CELL, rows * CELL, cell=CELL)
     above = above[..., : rows - top, : columns - left]
     height, width = above.shape[-2:]
     area = (..., slice(top, top + height), slice(left, left + width))
@@ -77,12 +77,12 @@ def blend(first: Latent, second: Latent, factor: float) -> Latent:
 def crop(latent: Latent, width: int, height: int, x: int, y: int) -> Latent:
     """Cut out width×height pixels at (x, y), fewer where they stick out.
 
-    A corner within the last 64 pixels is moved back. Raises BadSize for one outside the latent.
+    A corner within the last 64 pixels, or beyond, is moved back. In a latent of fewer than 64 pixels it falls below 0
+    and so counts from the far edge, as in ComfyUI.
     """
     rows, columns = latent.samples.shape[-2:]
-    check_place(x, y, columns * CELL, rows * CELL)
-    left = max(0, min(x // CELL, columns - _SMALLEST_CROP))
-    top = max(0, min(y // CELL, rows - _SMALLEST_CROP))
+    left = min(x // CELL, columns - _SMALLEST_CROP)
+    top = min(y // CELL, rows - _SMALLEST_CROP)
     return replace(latent, samples=latent.samples[..., top : top + height // CELL, left : left + width // CELL].clone())
 
 
@@ -94,6 +94,34 @@ def rotate(latent: Latent, quarter_turns: int) -> Latent:
 def flip(latent: Latent, *, vertically: bool) -> Latent:
     """Mirror top to bottom, or else left to right."""
     return replace(latent, samples=latent.samples.flip(2 if vertically else 3))
+
+
+_AXES = {"x": -1, "y": -2, "t": -3}
+"""The axes by their names in nodes. Latents of pictures have no time: t is their channels."""
+
+
+def concat(first: Latent, second: Latent, direction: str) -> Latent:
+    """The second beside the first along x, y or t, or before it where `direction` begins with a minus. Raises BadLatent
+    when the other sides differ."""
+    one, other = first.samples, repeat_to(second.samples, first.samples.shape[0])
+    axis = _AXES[direction[-1]]
+    shapes = [[size for place, size in enumerate(each.shape) if place != each.ndim + axis] for each in (one, other)]
+    if shapes[0] != shapes[1]:
+        raise BadLatent(
+            f"Latents of the shapes {list(one.shape)} and {list(other.shape)} cannot lie beside each other along "
+            f"{direction[-1]}.",
+            hint="Scale or crop one of them first.",
+            input="samples2",
+        )
+    return replace(first, samples=torch.cat((other, one) if direction.startswith("-") else (one, other), dim=axis))
+
+
+def cut(latent: Latent, direction: str, index: int, amount: int) -> Latent:
+    """`amount` cells, or as many as there are, from cell `index` on along x, y or t; below 0 it counts from the end."""
+    axis = _AXES[direction]
+    size = latent.samples.shape[axis]
+    first = min(index, size - 1) if index >= 0 else max(0, size + index)
+    return replace(latent, samples=latent.samples.narrow(axis, first, min(amount, size - first)).clone())
 
 
 def add(first: Latent, second: Latent) -> Latent:
@@ -114,11 +142,20 @@ def interpolate_between(first: Latent, second: Latent, ratio: float) -> Latent:
     The directions are averaged and brought back to length 1, so that a mix is as strong as what went into it.
     """
     one, other = first.samples, _operand(first, second)
-    one_length = torch.linalg.vector_norm(one, dim=1, keepdim=True)
-    other_length = torch.linalg.vector_norm(other, dim=1, keepdim=True)
+    one_length, other_length = _lengths(one), _lengths(other)
     direction = _over(one, one_length) * ratio + _over(other, other_length) * (1 - ratio)
-    unit = _over(direction, torch.linalg.vector_norm(direction, dim=1, keepdim=True))
+    unit = _over(direction, _lengths(direction))
     return replace(first, samples=unit * (one_length * ratio + other_length * (1 - ratio)))
+
+
+def _lengths(samples: Tensor) -> Tensor:
+    """The length of each cell's vector of channels, to be broadcast against `samples` [B, C, h, w].
+
+    In a batch of as many items as channels, the length of item c goes with channel c of every item: an oddity of
+    ComfyUI, whose lengths [B, h, w] line up with the channels there.
+    """
+    lengths = torch.linalg.vector_norm(samples, dim=1)
+    return lengths[None] if samples.shape[0] == samples.shape[1] else lengths[:, None]
 
 
 def _over(vectors: Tensor, length: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch.nn.functional import max_pool2d
 from diffusion.errors import BadImage
 from diffusion.images import check_size
 from diffusion.ops.batches import check_batches
-from diffusion.ops.paste import check_place
+from diffusion.ops.paste import check_corner, check_place
 
 CHANNELS = ("red", "green", "blue", "alpha")
 
@@ -84,20 +84,20 @@ _OPERATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 def composite(destination: Tensor, source: Tensor, x: int, y: int, operation: str) -> Tensor:
-    """`destination` with (destination `operation` source), held to 0..1, where the source at (x, y) covers it.
+    """`destination` with (destination `operation` source) where the source at (x, y) covers it, all held to 0..1.
 
-    and, or and xor take 0.5 and below as 0. Raises BadSize when nothing of the source lies on the destination.
+    and, or and xor take 0.5 and below as 0. Raises BadSize for a corner beyond the destination's edge.
     """
     destination = destination.reshape(-1, *destination.shape[-2:])
     source = source.reshape(-1, *source.shape[-2:])
     rows, columns = destination.shape[1:]
-    check_place(x, y, columns, rows)
+    check_corner(x, y, columns, rows)
     check_batches(destination.shape[0], source.shape[0], input="source", may_grow=False)
     height, width = min(source.shape[1], rows - y), min(source.shape[2], columns - x)
     result = destination.clone()
     covered = result[:, y : y + height, x : x + width]
-    covered.copy_(_OPERATIONS[operation](covered, source[:, :height, :width]).clamp(0, 1))
-    return result
+    covered.copy_(_OPERATIONS[operation](covered, source[:, :height, :width]))
+    return result.clamp(0, 1)
 
 
 def feather(mask: Tensor, left: int, top: int, right: int, bottom: int) -> Tensor:

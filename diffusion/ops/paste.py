@@ -12,8 +12,18 @@ from diffusion.ops.batches import repeat_to
 
 def check_place(x: int, y: int, width: int, height: int) -> None:
     """Raise BadSize, naming the input, for a corner (x, y) at which nothing of a width×height picture is left."""
+    _check(x, y, width, height, most=-1)
+
+
+def check_corner(x: int, y: int, width: int, height: int, *, cell: int = 1) -> None:
+    """As `check_place`, but a corner on the edge itself is let pass, where laying something changes nothing. `cell` is
+    how many pixels the edge is wide."""
+    _check(x, y, width, height, most=cell - 1)
+
+
+def _check(x: int, y: int, width: int, height: int, *, most: int) -> None:
     for name, at, side, what in (("x", x, width, "wide"), ("y", y, height, "high")):
-        if not 0 <= at < side:
+        if not 0 <= at <= side + most:
             raise BadSize(
                 f"{name} is {at}, which lies outside a picture that is {side} pixels {what}.",
                 hint=f"Use 0 to {side - 1}.",
@@ -31,7 +41,8 @@ def paste(
     stretch: bool = False,
     cell: int = 1,
 ) -> Tensor:
-    """Lay `source` over `destination` with its top left corner at (x, y); what sticks out is cut off.
+    """Lay `source` over `destination` with its top left corner at (x, y); what sticks out is cut off, so beyond the
+    destination's edge nothing changes.
 
     Args:
         destination: [B, C, H, W].
@@ -39,12 +50,9 @@ def paste(
         x, y: in pixels; a value of these tensors stands for `cell`×`cell` pixels.
         mask: [m, H', W'], 1 where the source covers the destination; stretched to the source, and repeated or cut to B.
         stretch: first scale the source to the destination's size.
-
-    Raises BadSize when nothing of the source would lie on the destination.
     """
     rows, columns = destination.shape[-2:]
-    check_place(x, y, columns * cell, rows * cell)
-    left, top = x // cell, y // cell
+    left, top = min(x // cell, columns), min(y // cell, rows)
     if stretch:
         source = interpolate(source, size=(rows, columns), mode="bilinear")
     source = repeat_to(source, destination.shape[0])

@@ -12,7 +12,7 @@ from torch.nn.functional import pad
 from diffusion.errors import BadSize
 from diffusion.images import MAX_PIXELS, check_size, resize
 from diffusion.ops.batches import item_range
-from diffusion.ops.paste import check_place, paste
+from diffusion.ops.paste import paste
 
 MAX_BATCH_PIXELS = 4 * MAX_PIXELS
 """The most pixels that all pictures of a batch made here may have together."""
@@ -71,8 +71,8 @@ def repeat(image: Tensor, amount: int) -> Tensor:
 
 
 def crop(image: Tensor, width: int, height: int, x: int, y: int) -> Tensor:
-    """Cut out width×height pixels at (x, y), fewer where they stick out. Raises BadSize for a corner outside."""
-    check_place(x, y, image.shape[2], image.shape[1])
+    """Cut out width×height pixels at (x, y), fewer where they stick out. A corner outside becomes the last pixel."""
+    x, y = min(x, image.shape[2] - 1), min(y, image.shape[1] - 1)
     return image[:, y : y + height, x : x + width].clone()
 
 

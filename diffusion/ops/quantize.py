@@ -38,9 +38,12 @@ def _reduce(picture: Image.Image, colours: int, dither: str) -> Tensor:
 
 
 def _ordered(picture: Image.Image, colours: int, side: int) -> Image.Image:
-    """Brighten and darken by a repeated pattern, within 256 / `colours` levels either way, before rounding."""
+    """Brighten and darken by a repeated pattern, within 256 / `colours` levels either way, before rounding.
+
+    All in float32, as in ComfyUI: sums that fall on a whole level are rounded down or not by their last digit.
+    """
     levels = np.array(picture, dtype=np.float32)
-    pattern = 2 * 256 / colours * bayer(side) + 0.5
+    pattern = bayer(side).astype(np.float32) * np.float32(2 * 256 / colours) + np.float32(0.5)
     height, width, _ = levels.shape
     tiled = np.tile(pattern, (-(-height // side), -(-width // side)))[:height, :width, None]
     return Image.fromarray((levels + tiled).clip(0, 255).astype(np.uint8))

@@ -20,7 +20,7 @@ from diffusion.ops.batches import repeat_to
 from diffusion.sampling.controls import summed, with_shared_controls
 from diffusion.sampling.protocols import Check, Control, DenoiserModel, Start
 from diffusion.sampling.regions import Region, region_of, with_matching_areas
-from diffusion.sampling.run_patches import PassInfo, RunPatch, Seen, mixed
+from diffusion.sampling.run_patches import PassInfo, RunPatch, Seen, mixed, prepared
 from diffusion.values import CondEntry, Conditioning
 
 MAX_REPEAT = 4
@@ -184,9 +184,10 @@ class Guidance:
         return self(x, sigma), torch.zeros_like(x)
 
     def _seen(self, x: Tensor, sigma: float, positive: Tensor, negative: Tensor | None) -> Seen:
-        return Seen(
+        seen = Seen(
             x, sigma, positive, negative, self._cfg, lambda y, side, more: self._sides(y, sigma, (side,), more)[0]
         )
+        return prepared(seen, self._patches)
 
 
 def check_scale(name: str, value: float) -> None:

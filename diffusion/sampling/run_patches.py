@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -51,6 +51,11 @@ class RunPatch:
         del call
         return nullcontext()
 
+    def before(self, seen: Seen) -> Tensor:
+        """The clean latent of the positive side, changed before the sides are mixed. Only plain classifier-free
+        guidance asks."""
+        return seen.positive
+
     def mix(self, seen: Seen) -> Tensor | None:
         """The guided clean latent, or None for plain classifier-free guidance."""
         del seen
@@ -79,6 +84,13 @@ class PatchedModel(Protocol):
 def patches_of(model: object, start: Start, sigmas: Sequence[float]) -> tuple[RunPatch, ...]:
     """The patches of a model for one run; none for a model that has no such thing."""
     return model.run_patches(start, sigmas) if isinstance(model, PatchedModel) else ()
+
+
+def prepared(seen: Seen, patches: Sequence[RunPatch]) -> Seen:
+    """What was seen, with the positive side as each patch changes it in turn."""
+    for patch in patches:
+        seen = replace(seen, positive=patch.before(seen))
+    return seen
 
 
 def mixed(seen: Seen, patches: Sequence[RunPatch]) -> Tensor:

@@ -107,6 +107,7 @@ def tiny_vae_tensors(ref: VaeRef, models: Residency, files: ExitStack) -> dict[s
             continue
         config, file = models.describe(place, ref.config if place is ref.file else None).vae, _open(place, files)
         assert isinstance(config, TinyVaeConfig)
+        found |= {name: (file, name) for name in ("vae_scale", "vae_shift") if name in file.tensors}
         for side, root in (("encoder", config.encoder), ("decoder", config.decoder)):
             if root is not None:
                 whole = f"taesd_{side}." if config.layout == "original" else f"{side}.layers."

@@ -88,6 +88,17 @@ async def test_downloads_do_not_leave_their_folder(api: Api):
         assert reply.status == 404
 
 
+async def test_a_moving_picture_is_served_as_one_and_has_a_thumbnail(api: Api):
+    frames = [Image.new("RGB", (300, 150), colour) for colour in ("red", "blue")]
+    path = api.services.folders.outputs / "moving_00001_.webp"
+    frames[0].save(path, "WEBP", save_all=True, append_images=frames[1:], duration=100)
+    async with api.client.get("/api/v1/files/output/moving_00001_.webp") as reply:
+        assert reply.headers["Content-Type"] == "image/webp"
+        assert await reply.read() == path.read_bytes()
+    async with api.client.get("/api/v1/thumbnails/output/moving_00001_.webp?size=128") as reply:
+        assert Image.open(io.BytesIO(await reply.read())).size == (128, 64)
+
+
 async def test_thumbnails_are_small_made_once_and_refuse_odd_sizes(api: Api):
     made = await api.json("POST", "/api/v1/inputs", 201, data=form(png(size=(600, 300)), "wide.png"))
     for _ in range(2):

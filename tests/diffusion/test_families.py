@@ -373,6 +373,21 @@ def test_a_tiny_vae_comes_in_two_files_and_works_in_the_scale_of_the_unet(reside
         residency.vae(VaeRef(file)).encode_pixels(pixels)
 
 
+@torch.no_grad()
+def test_a_tiny_vae_in_one_file_may_state_the_scale_and_shift_of_its_latents(residency: Residency, folder: Path):
+    whole = {f"taesd_{side}.{name}": value for side in ("encoder", "decoder") for name, value in taesd(side).items()}
+    stated = {"vae_scale": torch.tensor(0.5), "vae_shift": torch.tensor(-0.25)}
+    plain = residency.vae(VaeRef(save(folder, "vae", "tiny.safetensors", whole)))
+    vae = residency.vae(VaeRef(save(folder, "vae", "stated.safetensors", {**whole, **stated})))
+    assert plain.config == TinyVaeConfig(4, 0.18215, "taesd_encoder.", "taesd_decoder.")
+    assert vae.config == replace(plain.config, scale=0.5, shift=-0.25)
+    pixels, latent = torch.rand(1, 3, 16, 16) * 2 - 1, torch.randn(1, 4, 2, 2)
+    unscaled = plain.encode_pixels(pixels) * 0.18215
+    assert torch.allclose(vae.encode_pixels(pixels), unscaled / 0.5 - 0.25, atol=1e-5)
+    expected = plain.decode_latent((latent + 0.25) * 0.5 / 0.18215)
+    assert torch.allclose(vae.decode_latent(latent), expected, atol=1e-5)
+
+
 def test_two_files_make_the_text_encoders_of_sdxl(residency: Residency, folder: Path, sdxl: FileRef):
     small = save(folder, "clip", "l.safetensors", xl.clip(replace(xl.SMALL, root="text_model.")))
     large = save(folder, "clip", "g.safetensors", xl.clip(replace(xl.LARGE, root="")))

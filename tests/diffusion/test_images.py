@@ -46,6 +46,46 @@ def test_the_mask_is_one_where_a_picture_is_transparent(tmp_path: Path, mode: st
     assert mask.tolist() == [[[0.0, 1.0]]]
 
 
+@pytest.mark.parametrize(("mode", "key"), [("RGB", (255, 0, 0)), ("L", 76)])
+def test_a_transparent_colour_counts_only_where_it_is_asked_for(tmp_path: Path, mode: str, key: object):
+    picture = Image.new("RGB", (2, 1), (255, 0, 0))
+    picture.putpixel((0, 0), (0, 0, 0))
+    picture.convert(mode).save(tmp_path / "a.png", transparency=key)
+    assert load_image(tmp_path / "a.png")[1].shape == (1, 64, 64)
+    assert load_image(tmp_path / "a.png", keyed=True)[1].tolist() == [[[0.0, 1.0]]]
+
+
+@pytest.mark.parametrize(("form", "ending"), [("JPEG2000", "jp2"), ("PCX", "pcx"), ("DDS", "dds"), ("SGI", "sgi")])
+def test_rarer_formats_are_read(tmp_path: Path, form: str, ending: str):
+    Image.new("RGB", (8, 4), (255, 0, 51)).save(tmp_path / f"a.{ending}", form)
+    image, mask = load_image(tmp_path / f"a.{ending}")
+    assert image.shape == (1, 4, 8, 3)
+    assert torch.allclose(image, torch.tensor([1.0, 0.0, 0.2]), atol=0.02)
+    assert mask.sum() == 0
+
+
+@pytest.mark.parametrize(
+    ("form", "ending", "offset", "size"),
+    [
+        ("JPEG2000", "j2k", 8, struct.pack(">II", 20_000, 20_000)),  # the image's area in the codestream
+        ("PCX", "pcx", 8, struct.pack("<HH", 19_999, 19_999)),
+        ("DDS", "dds", 12, struct.pack("<II", 20_000, 20_000)),
+        ("SGI", "sgi", 6, struct.pack(">HH", 20_000, 20_000)),
+    ],
+)
+def test_a_bomb_in_a_rarer_format_is_refused_by_its_header(
+    tmp_path: Path, form: str, ending: str, offset: int, size: bytes
+):
+    path = tmp_path / f"bomb.{ending}"
+    Image.new("RGB", (8, 4)).save(path, form)
+    content = bytearray(path.read_bytes())
+    content[offset : offset + len(size)] = size
+    path.write_bytes(content)
+    with pytest.raises(BadImage, match=r"bomb\.") as caught:
+        load_image(path)
+    assert caught.value.code == "too_large"
+
+
 def test_the_cameras_rotation_is_applied(tmp_path: Path):
     exif = Image.Exif()
     exif[0x0112] = 6

@@ -17,8 +17,12 @@ def test_an_empty_latent_has_one_cell_for_eight_pixels():
     assert latents.empty(128, 64, 2).samples.shape == (2, 4, 8, 16)
 
 
-@pytest.mark.parametrize(("width", "height", "blamed"), [(0, 64, "width"), (64, 100, "height"), (64, -8, "height")])
-def test_a_side_that_is_no_positive_multiple_of_eight_is_blamed(width: int, height: int, blamed: str):
+def test_what_is_left_of_a_cell_is_dropped():
+    assert latents.empty(135, 1080, 1).samples.shape == (1, 4, 135, 16)
+
+
+@pytest.mark.parametrize(("width", "height", "blamed"), [(0, 64, "width"), (64, 7, "height"), (64, -8, "height")])
+def test_a_side_under_one_cell_is_blamed(width: int, height: int, blamed: str):
     with pytest.raises(BadSize) as caught:
         latents.empty(width, height, 1)
     assert caught.value.input == blamed
@@ -26,8 +30,9 @@ def test_a_side_that_is_no_positive_multiple_of_eight_is_blamed(width: int, heig
 
 
 def test_the_remedy_names_the_nearest_sizes():
-    with pytest.raises(BadSize) as caught:
-        latents.empty(100, 64, 1)
+    with pytest.raises(BadSize, match="multiple of 8") as caught:
+        latents.check_whole_cells("width", 100)
+    assert caught.value.input == "width"
     assert str(caught.value.hint) == "Use 96 or 104."
 
 

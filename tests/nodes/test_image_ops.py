@@ -7,10 +7,30 @@ from types import ModuleType
 import pytest
 import torch
 
-from nodes import image_filters, image_ops, latent_batches, latent_ops, masks
+from nodes import (
+    animation,
+    compositing,
+    image_filters,
+    image_ops,
+    image_transforms,
+    latent_batches,
+    latent_operations,
+    latent_ops,
+    masks,
+)
 from nodes.sdk import definition_of
 
-PACKS = (image_filters, image_ops, latent_batches, latent_ops, masks)
+PACKS = (
+    animation,
+    compositing,
+    image_filters,
+    image_ops,
+    image_transforms,
+    latent_batches,
+    latent_operations,
+    latent_ops,
+    masks,
+)
 
 
 def grey(value: float, height: int = 1, width: int = 1) -> torch.Tensor:

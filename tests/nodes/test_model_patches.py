@@ -10,7 +10,18 @@ import pytest
 import torch
 
 from diffusion.errors import DiffusionError
-from diffusion.values import CfgRule, Conditioning, GuiderRef, Latent, ModelRef, NoiseRef, SamplerRef
+from diffusion.values import (
+    CfgRule,
+    Conditioning,
+    GuiderRef,
+    Latent,
+    LatentOperation,
+    ModelRef,
+    NoiseRef,
+    SamplerRef,
+    SharpenRule,
+    TonemapRule,
+)
 from executor.codec import Codec
 from executor.settings import VALUE_MODULES
 from nodes import model_patches as patches
@@ -48,7 +59,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
 
 def sample(parts: Parts, patch: Patch | None = None, **changes) -> torch.Tensor:
     settings = {"seed": 5, "steps": 2, "cfg": 3.0, "scheduler": "karras"} | changes
-    latent = settings.pop("latent", EmptyLatent(128, 64, 2))
+    latent = settings.pop("latent", EmptyLatent(parts.context, 128, 64, 2))
     model = parts.model if patch is None else patch(parts.model)
     return KSampler(parts.context, model, parts.positive, parts.negative, latent, **settings).samples
 
@@ -80,6 +91,10 @@ def apart(one: torch.Tensor, other: torch.Tensor) -> float:
         (
             lambda m: patches.PatchModelAddDownscale(m, 2, end_percent=1.0, downscale_after_skip=False),
             lambda m: patches.PatchModelAddDownscale(m, 1, start_percent=1.0, end_percent=1.0),
+        ),
+        (
+            lambda m: patches.LatentApplyOperationCFG(m, LatentOperation(TonemapRule(1.0))),
+            lambda m: patches.LatentApplyOperationCFG(m, LatentOperation(SharpenRule(2, 1.0, 0.0))),
         ),
     ],
 )
@@ -147,7 +162,12 @@ def test_self_attention_guidance_asks_for_a_negative_prompt(parts: Parts):
     guider = GuiderRef(patches.SelfAttentionGuidance(parts.model), CfgRule(parts.positive))
     with pytest.raises(DiffusionError, match="needs a negative prompt"):
         SamplerCustomAdvanced(
-            parts.context, NoiseRef(1), guider, SamplerRef("euler"), KarrasScheduler(1), EmptyLatent(128, 64)
+            parts.context,
+            NoiseRef(1),
+            guider,
+            SamplerRef("euler"),
+            KarrasScheduler(1),
+            EmptyLatent(parts.context, 128, 64),
         )
 
 

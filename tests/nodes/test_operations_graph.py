@@ -19,7 +19,17 @@ from executor.run import JobRequest, Services, run_job
 from nodes.sdk import Packs, load_packs
 from tests.executor.conftest import n, text
 
-PACKS = ("image_filters", "image_ops", "latent_batches", "latent_ops", "masks")
+PACKS = (
+    "animation",
+    "compositing",
+    "image_filters",
+    "image_ops",
+    "image_transforms",
+    "latent_batches",
+    "latent_operations",
+    "latent_ops",
+    "masks",
+)
 RED = 0xC03020
 
 
@@ -71,6 +81,27 @@ def pictures(graph: Graph, mask: list[Any]) -> None:
     graph.add("MaskPreview", mask=graph.add("LoadImageMask", image="half.png", channel="alpha"))
 
 
+def moving_pictures(graph: Graph, mask: list[Any]) -> None:
+    red = graph.add("EmptyImage", width=32, height=16, batch_size=1, color=RED)
+    turned = graph.add("ImageRotate", image=graph.add("ImageFlip", image=red), rotation="90 degrees")
+    wide = graph.add("ImageStitch", image1=turned, image2=red, direction="right", spacing_width=2)
+    small = graph.add("ImageScaleToMaxDimension", image=wide, upscale_method="area", largest_size=40)
+    noisy = graph.add("ImageAddNoise", image=small, seed=1, strength=0.2)
+    grown = graph.add("Morphology", image=noisy, operation="dilate", kernel_size=3)
+    planes = graph.add("ImageRGBToYUV", image=grown)[0]
+    back = graph.add("ImageYUVToRGB", Y=[planes, 0], U=[planes, 1], V=[planes, 2])
+    fitted = graph.add("ResizeAndPadImage", image=back, target_width=48, target_height=48, padding_color="black")
+    apart = graph.add("SplitImageWithAlpha", image=graph.add("JoinImageWithAlpha", image=fitted, alpha=mask))[0]
+    clear = graph.add("SolidMask", value=0.0, width=48, height=48)
+    both = graph.add(
+        "PorterDuffImageComposite", source=[apart, 0], source_alpha=[apart, 1], destination=fitted,
+        destination_alpha=clear, mode="SRC_OVER",
+    )  # fmt: skip
+    frames = graph.add("ImageBatch", image1=both, image2=graph.add("ImageInvert", image=both))
+    graph.add("SaveAnimatedWEBP", images=frames, filename_prefix="moving", fps=4.0)
+    graph.add("SaveAnimatedPNG", images=frames, filename_prefix="moving", fps=4.0)
+
+
 def latents(graph: Graph, mask: list[Any]) -> None:
     large = graph.add("EmptyLatent", width=128, height=128, batch_size=2)
     small = graph.add("EmptyLatent", width=64, height=64, batch_size=1)
@@ -86,6 +117,13 @@ def latents(graph: Graph, mask: list[Any]) -> None:
     value = graph.add("LatentRotate", samples=value, rotation="90 degrees")
     value = graph.add("LatentFlip", samples=value, flip_method="y-axis: horizontally")
     value = graph.add("LatentCrop", samples=value, width=64, height=64, x=16, y=16)
+    value = graph.add("LatentConcat", samples1=value, samples2=small, dim="-x")
+    value = graph.add("LatentCut", samples=value, dim="x", index=-8, amount=8)
+    for operation in (
+        graph.add("LatentOperationTonemapReinhard"),
+        graph.add("LatentOperationSharpen", sharpen_radius=2),
+    ):
+        value = graph.add("LatentApplyOperation", samples=value, operation=operation)
     value = graph.add("SetLatentNoiseMask", samples=value, mask=mask)
     value = graph.add("LatentBatch", samples1=value, samples2=small)
     value = graph.add("LatentBatchSeedBehavior", samples=value, seed_behavior="fixed")
@@ -119,6 +157,7 @@ def test_a_graph_of_every_operation_runs(packs: Packs, services: Services):
     graph = Graph()
     mask = masks(graph)
     pictures(graph, mask)
+    moving_pictures(graph, mask)
     latents(graph, mask)
     used = {each["class_type"] for each in graph.nodes.values()}
     assert {name for name, each in packs.nodes.items() if each.spec.pack in PACKS} <= used
@@ -126,7 +165,7 @@ def test_a_graph_of_every_operation_runs(packs: Packs, services: Services):
     end = run(services, graph)
 
     assert isinstance(end, JobDone), end
-    padded, inside, red, half, latent = (
+    padded, inside, red, half, webp, png, latent = (
         services.folders.path(end.outputs[node][0]) for node in sorted(end.outputs, key=int)
     )
     assert np.asarray(Image.open(padded)).shape == (72, 80, 3)
@@ -134,15 +173,18 @@ def test_a_graph_of_every_operation_runs(packs: Packs, services: Services):
     assert np.asarray(Image.open(red)).min() == 255
     assert np.asarray(Image.open(half))[0, :, 0].tolist() == [0] * 4 + [255] * 4
     assert latent.suffix == ".latent"
+    for moving, form in ((webp, "WEBP"), (png, "PNG")):
+        with Image.open(moving) as picture:
+            assert (picture.format, picture.size, getattr(picture, "n_frames", 1)) == (form, (48, 48), 2)
 
 
 def test_an_area_outside_the_picture_names_the_node_and_the_input(services: Services):
     graph = Graph()
-    image = graph.add("EmptyImage", width=64, height=64)
-    graph.add("PreviewImage", images=graph.add("ImageCrop", image=image, width=8, height=8, x=0, y=64))
+    mask = graph.add("SolidMask", value=1.0, width=64, height=64)
+    graph.add("MaskPreview", mask=graph.add("CropMask", mask=mask, width=8, height=8, x=0, y=64))
 
     end = run(services, graph)
 
     assert isinstance(end, JobFailed)
-    assert (end.error.class_type, end.error.input, end.error.code) == ("ImageCrop", "y", "bad_size")
+    assert (end.error.class_type, end.error.input, end.error.code) == ("CropMask", "y", "bad_size")
     assert "64 pixels high" in end.error.message

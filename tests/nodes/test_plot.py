@@ -138,13 +138,11 @@ def test_a_problem_of_a_varied_node_is_told_once_and_of_the_node_itself(services
 
 def test_a_failure_in_a_cell_names_the_node_of_the_document(services: Services):
     made = Graph()
-    picture = made.add("EmptyImage", width=48, height=32, batch_size=1, color=0)
-    made.add(
-        "XYPlot", images=made.add("ImageCrop", image=picture, width=8, height=8, x=0, y=0), x="2.x", x_values="0, 64"
-    )
+    picture = made.add("EmptyImage", width=48, height=16, batch_size=1, color=0)
+    made.add("XYPlot", images=made.add("ImageBlur", image=picture, blur_radius=1), x="2.blur_radius", x_values="1, 31")
     end, _ = run(services, made)
     assert isinstance(end, JobFailed)
-    assert (end.error.node, end.error.input) == ("2", "x")
+    assert (end.error.node, end.error.input) == ("2", "blur_radius")
 
 
 def test_an_untouched_output_beside_the_plot_runs_as_it_is(services: Services):

@@ -44,6 +44,17 @@ def test_set_noise_and_masks_go_along():
     assert made[1].noise_mask is None
 
 
+def test_masks_keep_their_own_size_and_are_scaled_only_to_be_joined_with_others():
+    mask = torch.arange(20.0).reshape(1, 4, 5) / 20
+    (kept,) = RebatchLatents([Latent(numbered(2), mask)], 2)
+    assert kept.noise_mask is not None
+    assert torch.equal(kept.noise_mask, mask.repeat(2, 1, 1))
+    (joined,) = RebatchLatents([Latent(numbered(1), mask), Latent(numbered(1))], 2)
+    assert joined.noise_mask is not None
+    assert joined.noise_mask.shape == (2, 16, 16)
+    assert joined.noise_mask[1].min() == 1
+
+
 def test_a_batch_ends_where_the_size_changes():
     made = RebatchLatents([Latent(numbered(3)), Latent(numbered(1, size=4)), Latent(numbered(1))], 2)
     assert [tuple(each.samples.shape) for each in made] == [(2, 4, 2, 2), (1, 4, 2, 2), (1, 4, 4, 4), (1, 4, 2, 2)]

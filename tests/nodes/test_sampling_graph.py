@@ -77,7 +77,8 @@ def patched(graph: Graph, model: list[Any]) -> list[Any]:
         ("UNetSelfAttentionMultiply", {"q": 0.9}), ("UNetCrossAttentionMultiply", {"out": 1.1}),
     ):  # fmt: skip
         model = graph.add(name, model=model, **inputs)
-    return model
+    operation = graph.add("LatentOperationTonemapReinhard", multiplier=2.0)
+    return graph.add("LatentApplyOperationCFG", model=model, operation=operation)
 
 
 def test_a_graph_of_every_sampling_node_runs(tmp_path: Path):

@@ -201,6 +201,15 @@ def test_the_two_files_of_a_tiny_vae_become_one_and_fit_in_no_checkpoint(job: Fa
     assert caught.value.input == "vae"
 
 
+def test_a_tiny_vae_keeps_the_scale_and_shift_that_its_file_states(job: FakeContext):
+    whole = {f"taesd_{side}.{name}": value for side in ("encoder", "decoder") for name, value in taesd(side).items()}
+    stated = {"vae_scale": torch.tensor(0.5), "vae_shift": torch.tensor([0.25])}
+    add(job, "vae", "stated.safetensors", {**whole, **stated})
+    VAESave(job, VAELoader(job, "stated.safetensors"))
+    kept = load_file(job.paths()[-1])
+    assert {name: kept[name].tolist() for name in stated} == {"vae_scale": 0.5, "vae_shift": [0.25]}
+
+
 def test_parts_of_two_families_are_refused(job: FakeContext):
     add(job, "checkpoints", "a.safetensors", sd1(0))
     add(job, "checkpoints", "xl.safetensors", xl.tensors())

@@ -8,7 +8,7 @@ import torch
 from scipy import ndimage
 
 from diffusion.errors import BadSize
-from diffusion.ops.filters import blur, sharpen
+from diffusion.ops.filters import add_noise, blur, sharpen
 
 
 def window(radius: int, sigma: float) -> np.ndarray:
@@ -66,3 +66,10 @@ def test_a_radius_that_reaches_past_the_picture_names_the_input(image: torch.Ten
     with pytest.raises(BadSize) as caught:
         sharpen(image, 9, 1.0, 1.0)
     assert caught.value.input == "sharpen_radius"
+
+
+def test_noise_is_drawn_from_the_seed_and_the_result_stays_in_range(image: torch.Tensor):
+    noise = torch.randn(image.shape, generator=torch.Generator().manual_seed(2**64 - 1))
+    result = add_noise(image, 2**64 - 1, 0.5)
+    np.testing.assert_array_equal(result.numpy(), (image + 0.5 * noise).clamp(0, 1).numpy())
+    assert torch.equal(add_noise(image, 7, 0.0), image)

@@ -72,16 +72,25 @@ def test_composite_refuses_batches_that_do_not_match():
     assert (caught.value.input, caught.value.code) == ("samples_from", "bad_batch")
 
 
-@pytest.mark.parametrize(("x", "y", "input"), [(32, 0, "x"), (0, 24, "y"), (16384, 0, "x")])
+@pytest.mark.parametrize(("x", "y", "input"), [(40, 0, "x"), (0, 32, "y"), (16384, 0, "x")])
 def test_a_place_outside_the_latent_names_the_input(x: int, y: int, input: str):
-    for act in (
-        lambda: latents.composite(flat(0, 3, 4), flat(1, 1, 1), x, y, 0),
-        lambda: latents.composite_masked(flat(0, 3, 4), flat(1, 1, 1), x, y, resize_source=False, mask=None),
-        lambda: latents.crop(flat(0, 3, 4), 64, 64, x, y),
-    ):
-        with pytest.raises(BadSize, match="outside") as caught:
-            act()
-        assert caught.value.input == input
+    with pytest.raises(BadSize, match="outside") as caught:
+        latents.composite(flat(0, 3, 4), flat(1, 1, 1), x, y, 0)
+    assert caught.value.input == input
+
+
+@pytest.mark.parametrize(("x", "y"), [(32, 0), (39, 0), (0, 24), (32, 24)])
+@pytest.mark.parametrize("feather", [0, 16])
+def test_a_place_on_the_edge_changes_nothing(x: int, y: int, feather: int):
+    below = counting(3, 4)
+    assert torch.equal(latents.composite(below, flat(99, 2, 2), x, y, feather).samples, below.samples)
+
+
+@pytest.mark.parametrize(("x", "y"), [(32, 0), (0, 24), (16384, 0), (8, 16384)])
+def test_a_place_outside_leaves_the_destination_of_a_masked_composite_as_it_is(x: int, y: int):
+    below, mask = counting(3, 4), torch.ones(1, 8, 8)
+    result = latents.composite_masked(below, flat(99, 2, 2), x, y, resize_source=False, mask=mask)
+    assert torch.equal(result.samples, below.samples)
 
 
 def test_composite_masked_without_a_mask_covers_the_whole_source():
@@ -140,6 +149,16 @@ def test_crop_moves_a_late_corner_back_so_that_64_pixels_remain():
     result = latents.crop(source, width=64, height=64, x=15 * 8, y=11 * 8)
     assert torch.equal(result.samples, source.samples[:, :, 4:12, 8:16])
     assert latents.crop(counting(4, 4), 64, 64, 8, 8).samples.shape == (1, 4, 4, 4)
+    beyond = latents.crop(source, width=64, height=64, x=16384, y=16384)
+    assert torch.equal(beyond.samples, source.samples[:, :, 4:12, 8:16])
+
+
+@pytest.mark.parametrize(("cells", "first"), [(3, 0), (4, 0), (5, 2), (6, 4), (7, 6), (8, 0)])
+@pytest.mark.parametrize("pixels", [64, 512])
+def test_crop_of_a_latent_of_fewer_than_8_cells_counts_from_its_far_edge(cells: int, first: int, pixels: int):
+    source = counting(cells, cells)
+    result = latents.crop(source, width=pixels, height=pixels, x=0, y=8)
+    assert torch.equal(result.samples, source.samples[:, :, first:, first:])
 
 
 def test_rotate_turns_clockwise():
@@ -167,6 +186,40 @@ def test_arithmetic_repeats_and_cuts_the_second_batch():
     assert latents.add(flat(0, 1, 1), second).samples[:, 0, 0, 0].tolist() == [1]
 
 
+@pytest.mark.parametrize(
+    ("direction", "expected"),
+    [("x", [[1, 2, 2]]), ("-x", [[2, 2, 1]]), ("y", [[1], [2], [2]]), ("-y", [[2], [2], [1]])],
+)
+def test_latents_are_put_beside_each_other(direction: str, expected: list[list[float]]):
+    second = flat(2, 1, 2) if direction[-1] == "x" else flat(2, 2, 1)
+    first = replace(flat(1, 1, 1, batch=2), batch_index=(4, 5))
+    result = latents.concat(first, second, direction)
+    assert result.samples[1, 0].tolist() == expected
+    assert result.batch_index == (4, 5)
+
+
+def test_along_t_channels_are_joined():
+    result = latents.concat(flat(1, 2, 3), flat(2, 2, 3), "-t")
+    assert result.samples[0, :, 0, 0].tolist() == [2, 2, 2, 2, 1, 1, 1, 1]
+
+
+def test_latents_of_other_sides_are_not_put_beside_each_other():
+    with pytest.raises(BadLatent, match=r"\[1, 4, 2, 3\] and \[1, 4, 3, 3\]") as caught:
+        latents.concat(flat(1, 2, 3), flat(2, 3, 3), "x")
+    assert caught.value.input == "samples2"
+
+
+@pytest.mark.parametrize(
+    ("index", "amount", "expected"),
+    [(0, 1, [0]), (1, 2, [1, 2]), (3, 9, [3]), (50, 2, [3]), (-1, 4, [3]), (-3, 2, [1, 2]), (-9, 2, [0, 1])],
+)
+def test_a_strip_is_cut_out(index: int, amount: int, expected: list[int]):
+    source = counting(4, 4)
+    assert torch.equal(latents.cut(source, "x", index, amount).samples, source.samples[..., expected])
+    assert torch.equal(latents.cut(source, "y", index, amount).samples, source.samples[:, :, expected])
+    assert torch.equal(latents.cut(source, "t", index, amount).samples, source.samples[:, expected])
+
+
 def test_interpolation_mixes_direction_and_length_apart():
     # Channels (3, 0) and (0, 1): the mean direction is the diagonal, the mean length 2.
     first, second = torch.zeros(1, 2, 1, 1), torch.zeros(1, 2, 1, 1)
@@ -177,14 +230,32 @@ def test_interpolation_mixes_direction_and_length_apart():
 
 def test_interpolation_treats_every_item_of_a_batch_by_itself():
     torch.manual_seed(1)
-    one, two = torch.randn(4, 4, 3, 3), torch.randn(4, 4, 3, 3)
+    one, two = torch.randn(3, 4, 3, 3), torch.randn(3, 4, 3, 3)
     result = latents.interpolate_between(Latent(one), Latent(two), 0.3).samples
-    for i in range(4):
+    for i in range(3):
         a, b = one[i].numpy().astype(np.float64), two[i].numpy().astype(np.float64)
         a_length, b_length = np.sqrt((a**2).sum(0)), np.sqrt((b**2).sum(0))
         direction = 0.3 * a / a_length + 0.7 * b / b_length
         direction /= np.sqrt((direction**2).sum(0))
         np.testing.assert_allclose(result[i].numpy(), direction * (0.3 * a_length + 0.7 * b_length), rtol=1e-5)
+
+
+def test_interpolation_of_as_many_items_as_channels_takes_item_cs_lengths_for_channel_c():
+    torch.manual_seed(2)
+    one, two = torch.randn(4, 4, 3, 5), torch.randn(4, 4, 3, 5)
+    result = latents.interpolate_between(Latent(one), Latent(two), 0.3).samples.numpy()
+    a, b = one.numpy().astype(np.float64), two.numpy().astype(np.float64)
+    a_length, b_length = np.sqrt((a**2).sum(1)), np.sqrt((b**2).sum(1))
+    direction = np.empty_like(a)
+    for item in range(4):
+        for channel in range(4):
+            direction[item, channel] = (
+                0.3 * a[item, channel] / a_length[channel] + 0.7 * b[item, channel] / b_length[channel]
+            )
+    length = np.sqrt((direction**2).sum(1))
+    for channel in range(4):
+        expected = direction[:, channel] / length[channel] * (0.3 * a_length[channel] + 0.7 * b_length[channel])
+        np.testing.assert_allclose(result[:, channel], expected, rtol=1e-4)
 
 
 def test_interpolation_of_an_empty_latent_is_finite():

@@ -109,8 +109,19 @@ def test_combining_refuses_what_does_not_match():
         masks.composite(torch.zeros(2, 3, 3), torch.zeros(3, 3, 3), 0, 0, "add")
     assert batch.value.input == "source"
     with pytest.raises(BadSize) as place:
-        masks.composite(torch.zeros(1, 3, 3), torch.zeros(1, 3, 3), 3, 0, "add")
+        masks.composite(torch.zeros(1, 3, 3), torch.zeros(1, 3, 3), 4, 0, "add")
     assert place.value.input == "x"
+
+
+def test_combining_on_the_edge_changes_nothing():
+    destination = torch.rand(1, 3, 4)
+    assert torch.equal(masks.composite(destination, torch.ones(1, 2, 2), 4, 0, "add"), destination)
+    assert torch.equal(masks.composite(destination, torch.ones(1, 2, 2), 0, 3, "add"), destination)
+
+
+def test_combining_holds_the_whole_mask_to_0_and_1():
+    destination = torch.tensor([[[-0.5, 0.5, 1.5]]])
+    assert masks.composite(destination, torch.ones(1, 1, 1), 1, 0, "multiply").tolist() == [[[0.0, 0.5, 1.0]]]
 
 
 def test_feathering_from_the_left_and_the_top():

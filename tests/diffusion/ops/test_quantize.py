@@ -53,6 +53,18 @@ def test_ordered_dithering_shifts_the_levels_by_the_pattern_before_they_are_roun
     np.testing.assert_array_equal((result[0] * 255).round().numpy(), np.asarray(expected))
 
 
+def test_ordered_dithering_adds_in_single_precision():
+    # 14 dark greys, all of them in the palette, so that one level more or less shows.
+    levels = np.repeat(np.resize(np.arange(4, 18, dtype=np.uint8), (48, 200))[..., None], 3, axis=-1)
+    pattern = np.float32(2 * 256 / 14) * bayer(16).astype(np.float32) + np.float32(0.5)
+    shift = np.tile(pattern, (3, 13))[:, :200, None]
+    assert shift.dtype == np.float32
+    shifted = Image.fromarray((levels.astype(np.float32) + shift).clip(0, 255).astype(np.uint8))
+    expected = shifted.quantize(palette=Image.fromarray(levels).quantize(14), dither=Image.Dither.NONE)
+    result = quantize((torch.from_numpy(levels) + 0.25)[None] / 255, 14, "bayer-16")
+    np.testing.assert_array_equal((result[0] * 255).round().numpy(), np.asarray(expected.convert("RGB")))
+
+
 @pytest.mark.parametrize("dither", ["floyd-steinberg", "bayer-2", "bayer-16"])
 def test_dithering_keeps_the_mean_where_rounding_does_not(dither: str):
     # Two colours left of a black and white picture with a grey square in it.

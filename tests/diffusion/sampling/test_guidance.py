@@ -11,6 +11,7 @@ from torch import Tensor
 from diffusion.errors import DiffusionError
 from diffusion.sampling.guidance import Guidance, Sides
 from diffusion.sampling.protocols import ModelInputs, Start
+from diffusion.sampling.run_patches import RunPatch, Seen
 from diffusion.values import CondEntry, Conditioning
 from tests.diffusion.sampling.models import LEVELS, TinyModel, prompt, together
 
@@ -50,6 +51,24 @@ def test_the_unconditional_part_is_evaluated_even_at_scale_1() -> None:
     denoised, unconditional = guidance.with_unconditional(X, 3.0)
     assert torch.allclose(denoised, alone(0.2), atol=1e-6)
     assert torch.allclose(unconditional, alone(-0.1), atol=1e-6)
+
+
+class Doubled(RunPatch):
+    """Doubles what the positive side adds."""
+
+    def before(self, seen: Seen) -> Tensor:
+        negative = 0 if seen.negative is None else seen.negative
+        return 2 * (seen.positive - negative) + negative
+
+
+@pytest.mark.parametrize("cfg", [3.0, 1.0])
+def test_a_patch_may_change_the_positive_side_before_guidance(cfg: float) -> None:
+    patched = Guidance(TinyModel(), prompt(0.2), prompt(-0.1), cfg, shape=SHAPE, patches=(Doubled(),))
+    expected = alone(-0.1) + 2 * cfg * (alone(0.2) - alone(-0.1)) if cfg > 1 else 2 * alone(0.2)
+    assert torch.allclose(patched(X, 3.0), expected, atol=1e-5)
+    denoised, negative = patched.with_unconditional(X, 3.0)
+    assert torch.allclose(denoised, alone(-0.1) + 2 * cfg * (alone(0.2) - alone(-0.1)), atol=1e-5)
+    assert torch.allclose(negative, alone(-0.1), atol=1e-6)
 
 
 @pytest.mark.parametrize(("positive", "negative", "passes"), [(77, 77, 1), (154, 77, 1), (231, 154, 1), (385, 77, 2)])
