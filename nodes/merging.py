@@ -42,14 +42,16 @@ def ModelMergeBlocks(
     return _models(context, model1, model2, *(Share(prefix, ratio, 1 - ratio) for prefix, ratio in parts))
 
 
-@node(title="Add models", category="advanced/merging")
-def ModelAdd(context: Context, model1: Annotated[ModelRef, _FIRST], model2: Annotated[ModelRef, _SECOND]) -> ModelRef:
+@node(title="Add models", category="advanced/merging", aliases=("ModelAdd",))
+def ModelMergeAdd(
+    context: Context, model1: Annotated[ModelRef, _FIRST], model2: Annotated[ModelRef, _SECOND]
+) -> ModelRef:
     """Adds the second denoiser's weights to the first's: for a difference that *Subtract models* made."""
     return _models(context, model1, model2, Share("", 1.0, 1.0))
 
 
-@node(title="Subtract models", category="advanced/merging")
-def ModelSubtract(
+@node(title="Subtract models", category="advanced/merging", aliases=("ModelSubtract",))
+def ModelMergeSubtract(
     context: Context,
     model1: Annotated[ModelRef, _FIRST],
     model2: Annotated[ModelRef, _SECOND],
@@ -70,14 +72,14 @@ def CLIPMergeSimple(
     return _clips(context, clip1, clip2, Share("", ratio, 1 - ratio))
 
 
-@node(title="Add text encoders", category="advanced/merging")
-def CLIPAdd(context: Context, clip1: Annotated[ClipRef, _FIRST], clip2: Annotated[ClipRef, _SECOND]) -> ClipRef:
+@node(title="Add text encoders", category="advanced/merging", aliases=("CLIPAdd",))
+def CLIPMergeAdd(context: Context, clip1: Annotated[ClipRef, _FIRST], clip2: Annotated[ClipRef, _SECOND]) -> ClipRef:
     """Adds the second text encoder's weights to the first's: for a difference that *Subtract text encoders* made."""
     return _clips(context, clip1, clip2, Share("", 1.0, 1.0))
 
 
-@node(title="Subtract text encoders", category="advanced/merging")
-def CLIPSubtract(
+@node(title="Subtract text encoders", category="advanced/merging", aliases=("CLIPSubtract",))
+def CLIPMergeSubtract(
     context: Context,
     clip1: Annotated[ClipRef, _FIRST],
     clip2: Annotated[ClipRef, _SECOND],

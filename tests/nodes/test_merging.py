@@ -9,15 +9,15 @@ from diffusion.values import ClipRef, ModelRef
 from nodes.loaders import CheckpointLoader
 from nodes.loras import LoraLoader
 from nodes.merging import (
-    CLIPAdd,
+    CLIPMergeAdd,
     CLIPMergeSimple,
-    CLIPSubtract,
-    ModelAdd,
+    CLIPMergeSubtract,
+    ModelMergeAdd,
     ModelMergeBlocks,
     ModelMergeSimple,
-    ModelSubtract,
+    ModelMergeSubtract,
 )
-from nodes.sdk import NodeError
+from nodes.sdk import NodeError, load_packs
 from tests.diffusion import tiny
 from tests.diffusion.patches import lora_files
 from tests.nodes.fake_context import FakeContext
@@ -74,8 +74,8 @@ def test_each_part_of_the_network_has_its_own_ratio(job: FakeContext):
 def test_what_one_learned_is_added_to_another(job: FakeContext):
     (a, clip_a), (b, clip_b), (c, clip_c) = (loaded(job, name) for name in "abc")
     pairs = (
-        (ModelAdd(job, a, ModelSubtract(job, b, c, 0.5)), (a, b, c)),
-        (CLIPAdd(job, clip_a, CLIPSubtract(job, clip_b, clip_c, 0.5)), (clip_a, clip_b, clip_c)),
+        (ModelMergeAdd(job, a, ModelMergeSubtract(job, b, c, 0.5)), (a, b, c)),
+        (CLIPMergeAdd(job, clip_a, CLIPMergeSubtract(job, clip_b, clip_c, 0.5)), (clip_a, clip_b, clip_c)),
     )
     for merged, refs in pairs:
         ours, (one, two, three) = weights(job, merged), (weights(job, ref) for ref in refs)
@@ -106,3 +106,10 @@ def test_models_of_unlike_layers_are_refused(job: FakeContext):
     with pytest.raises(NodeError, match="differ in their layers") as caught:
         ModelMergeSimple(job, a, wide, 0.5)
     assert caught.value.input == "model2"
+
+
+def test_the_sums_and_differences_go_by_comfyuis_names_and_their_former_ones():
+    catalogue = load_packs().catalogue
+    for kind in ("Model", "CLIP"):
+        for deed in ("Add", "Subtract"):
+            assert catalogue[f"{kind}Merge{deed}"] is catalogue[f"{kind}{deed}"]
