@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated
 
-from diffusion.architecture import ClipConfig, UnetConfig
 from diffusion.values import ClipRef, MergePatch, ModelRef, Share
 from nodes.sdk import Context, Help, NodeError, Range, node
 
 _FIRST = Help("The model that the result begins from; sampling settings are its own.")
-_SECOND = Help("A model of the same family and size.")
+_SECOND = Help("A model of the same family. Where a weight of both differs in shape, only the first has a say.")
 _RATIO = "1 takes the first model alone, 0 the second."
 
 
@@ -91,31 +90,28 @@ def CLIPMergeSubtract(
 
 def _models(context: Context, model1: ModelRef, model2: ModelRef, *shares: Share) -> ModelRef:
     first, second = (context.residency.describe(each.file, each.config) for each in (model1, model2))
-    if first.unet is None or second.unet is None or not _same(first.unet, second.unet):
-        raise _unlike(model1.file.name, first.family, model2.file.name, second.family, "model2")
+    if first.unet is None or second.unet is None or first.unet.channels != second.unet.channels:
+        raise NodeError(
+            f"{model1.file.name} ({first.family}) and {model2.file.name} ({second.family}) differ in their levels, so "
+            "their weights cannot be mixed.",
+            input="model2",
+            code="cannot_merge",
+            hint="Merge models of one family and size.",
+        )
+    _check(context, model1, model2, "model2")
     return replace(model1, patches=(*model1.patches, MergePatch(model2, shares)))
 
 
 def _clips(context: Context, clip1: ClipRef, clip2: ClipRef, *shares: Share) -> ClipRef:
-    first, second = (context.residency.text_encoders(each) for each in (clip1, clip2))
-    if len(first) != len(second) or not all(map(_same, first, second)):
-        families = [context.residency.describe(each.files[0], each.config).family for each in (clip1, clip2)]
-        raise _unlike(clip1.files[0].name, families[0], clip2.files[0].name, families[1], "clip2")
+    _check(context, clip1, clip2, "clip2")
     return replace(clip1, patches=(*clip1.patches, MergePatch(clip2, shares)))
 
 
-def _same(first: UnetConfig | ClipConfig, second: UnetConfig | ClipConfig) -> bool:
-    """Whether two architectures have the same weights, wherever their files keep them."""
-    from dataclasses import asdict
+def _check(context: Context, first: ModelRef | ClipRef, second: ModelRef | ClipRef, input: str) -> None:
+    from diffusion.patches.merge import CannotMerge
 
-    where = {"root": None, "layout": None}
-    return {**asdict(first), **where} == {**asdict(second), **where}
-
-
-def _unlike(name1: str, family1: str, name2: str, family2: str, input: str) -> NodeError:
-    return NodeError(
-        f"{name1} ({family1}) and {name2} ({family2}) differ in their layers, so their weights cannot be mixed.",
-        input=input,
-        code="cannot_merge",
-        hint="Merge models of one family and size.",
-    )
+    try:
+        context.residency.check_merge(first, second)
+    except CannotMerge as error:
+        error.input = input
+        raise
