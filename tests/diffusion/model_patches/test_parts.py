@@ -6,7 +6,8 @@ import math
 
 import pytest
 import torch
-from torch import Tensor
+from diffusers.models.attention_processor import Attention
+from torch import Tensor, nn
 
 from diffusion.model_options import HyperTileOption
 from diffusion.model_patches.attention_guidance import blurred, token_grid
@@ -15,7 +16,7 @@ from diffusion.model_patches.freeu import damped
 from diffusion.model_patches.rescale import RescaleCfg
 from diffusion.model_patches.tiling import HyperTile, from_tiles, into_tiles
 from diffusion.model_patches.token_merging import match, merged, spread
-from diffusion.sampling.run_patches import RunPatch, Seen, mixed
+from diffusion.sampling.run_patches import PassInfo, RunPatch, Seen, mixed
 from tests.diffusion.sampling.models import LEVELS
 
 SIGMA = 3.0
@@ -139,3 +140,18 @@ def test_a_stretched_schedule_ends_in_noise_and_keeps_its_first_level():
 def test_a_picture_that_is_not_square_is_tiled_as_if_it_lay_on_its_side():
     tile = HyperTile(torch.nn.Module(), HyperTileOption(64, 1, 0, False), torch.Generator())
     assert tile._grid(16 * 40, (16, 40)) == (5, 2, 40, 16)  # pyright: ignore[reportPrivateUsage]
+
+
+def test_each_tile_attends_to_a_run_of_tokens_row_after_row():
+    attention, size = Attention(16, heads=2, dim_head=8), (8, 16)
+    tile = HyperTile(nn.ModuleDict({"attn1": attention}), HyperTileOption(64, 1, 0, False), torch.Generator())
+    tokens = drawn(0, 2, 8 * 16, 16)
+    with torch.no_grad(), tile.during(PassInfo(1.0, size, ("positive",), 2)):
+        found = attention(tokens)
+        queries = into_tiles(attention.to_q(tokens), (2, 1, 16, 8)).unflatten(-1, (2, 8)).transpose(1, 2)
+        keys, values = (
+            layer(tokens).reshape(4, -1, 2, 8).transpose(1, 2) for layer in (attention.to_k, attention.to_v)
+        )
+        mixed = nn.functional.scaled_dot_product_attention(queries, keys, values)
+        expected = from_tiles(attention.to_out[0](mixed.transpose(1, 2).flatten(2)), (2, 1, 16, 8))
+    assert torch.allclose(found, expected, atol=1e-6)
