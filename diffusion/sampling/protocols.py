@@ -43,6 +43,10 @@ class Residuals:
         middle = None if self.middle is None else self.middle * strength
         return Residuals(_times(self.down, strength), middle, _times(self.inside, strength))
 
+    def to(self, dtype: torch.dtype) -> Residuals:
+        middle = None if self.middle is None else self.middle.to(dtype)
+        return Residuals(tuple(x.to(dtype) for x in self.down), middle, tuple(x.to(dtype) for x in self.inside))
+
     def plus(self, other: Residuals) -> Residuals:
         middles = [each for each in (self.middle, other.middle) if each is not None]
         middle = sum(middles[1:], start=middles[0]) if middles else None

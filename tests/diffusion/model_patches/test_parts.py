@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -143,7 +144,8 @@ def test_a_picture_that_is_not_square_is_tiled_as_if_it_lay_on_its_side():
 
 
 def test_each_tile_attends_to_a_run_of_tokens_row_after_row():
-    attention, size = Attention(16, heads=2, dim_head=8), (8, 16)
+    attention: Any = Attention(16, heads=2, dim_head=8)
+    size = 8, 16
     tile = HyperTile(nn.ModuleDict({"attn1": attention}), HyperTileOption(64, 1, 0, False), torch.Generator())
     tokens = drawn(0, 2, 8 * 16, 16)
     with torch.no_grad(), tile.during(PassInfo(1.0, size, ("positive",), 2)):
