@@ -76,7 +76,8 @@ def run_patches(
             case FreeUOption():
                 found.append(FreeU(unet, option))
             case PerturbedAttentionOption(scale):
-                found.append(PerturbedAttention(unet, scale))
+                watched = any(isinstance(each, SelfAttentionOption) for each in options)
+                found.append(PerturbedAttention(unet, scale, spares_first=watched))
             case SelfAttentionOption(scale, blur_sigma):
                 found.append(SelfAttention(unet, scale, blur_sigma))
             case HyperTileOption():

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from diffusion.errors import DiffusionError
 from diffusion.model_patches.hooks import first_input, hooked
 from diffusion.model_patches.layout import middle_attentions
 from diffusion.sampling.run_patches import PassInfo, RunPatch, Seen
@@ -20,11 +22,12 @@ BLUR_RADIUS = 4
 
 class PerturbedAttention(RunPatch):
     """PAG (Ahn et al. 2024): a further step away from the prediction in which each token of the middle block attends
-    only to itself."""
+    only to itself. Where self-attention guidance watches the first attention, that one is left as it is: so does
+    ComfyUI, and pictures made with both depend on it."""
 
-    def __init__(self, unet: nn.Module, scale: float) -> None:
+    def __init__(self, unet: nn.Module, scale: float, *, spares_first: bool = False) -> None:
         self._scale = scale
-        self._perturb = _Perturb(unet)
+        self._perturb = _Perturb(middle_attentions(unet)[1 if spares_first else 0 :])
 
     def after(self, guided: Tensor, seen: Seen) -> Tensor:
         if self._scale == 0.0:
@@ -34,8 +37,8 @@ class PerturbedAttention(RunPatch):
 
 
 class _Perturb(RunPatch):
-    def __init__(self, unet: nn.Module) -> None:
-        self._hooks = [(each, _values_only) for each in middle_attentions(unet)]
+    def __init__(self, attentions: Sequence[nn.Module]) -> None:
+        self._hooks = [(each, _values_only) for each in attentions]
 
     def during(self, call: PassInfo) -> AbstractContextManager[object]:
         del call
@@ -59,6 +62,13 @@ class SelfAttention(RunPatch):
         self._scale = scale
         self._blur_sigma = blur_sigma
         self._attention = middle_attentions(unet)[:1]
+        if not self._attention:
+            raise DiffusionError(
+                "Self-attention guidance watches the attention in the model's middle block, and this model has none.",
+                input="model",
+                code="bad_option",
+                hint="Use another model, or PerturbedAttentionGuidance, which lets such a model be.",
+            )
         self._attended: Tensor | None = None
         self._asking = False
 
