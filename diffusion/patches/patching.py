@@ -20,7 +20,7 @@ from diffusion.patches.apply import Change, Changes, changed_copy
 from diffusion.patches.lora import Part, check_fit, fit
 from diffusion.patches.lora_file import LoraFile
 from diffusion.patches.merge import Counterpart, clip_places, merge_changes
-from diffusion.patches.targets import text_targets, unet_targets
+from diffusion.patches.targets import TEXT_ENCODER, UNET, text_targets, unet_targets
 from diffusion.values import ClipRef, FileRef, LoraPatch, MergePatch, ModelRef
 
 
@@ -42,14 +42,14 @@ def unet_part(module: nn.Module, config: UnetConfig) -> Part:
     """A U-Net, with or without weights, as LoRA files see it."""
     shapes = shapes_of(module)
     place = original_unet_names(config)
-    return Part("U-Net", unet_targets(shapes, {name: place(name) for name in shapes}), shapes)
+    return Part(UNET, unet_targets(shapes, {name: place(name) for name in shapes}), shapes)
 
 
 def clip_part(module: nn.Module) -> Part:
     """A text encoder, or the list of a model's, with or without weights, as LoRA files see it."""
     shapes = shapes_of(module)
     towers = [f"{place}." for place in range(len(module))] if isinstance(module, nn.ModuleList) else [""]
-    return Part("text encoder", text_targets(shapes, towers), shapes)
+    return Part(TEXT_ENCODER, text_targets(shapes, towers), shapes)
 
 
 def patched_unet(base: LoadedUnet, patches: Sequence[object], family: str, models: Models) -> UNet2DConditionModel:
