@@ -62,10 +62,10 @@ def run_patches(
     start: Start,
     sigmas: Sequence[float],
 ) -> tuple[RunPatch, ...]:
-    """The patches of one run. Those that draw go on where the first noise of the run ended."""
+    """The patches of one run. Those that draw do so from the run's generator."""
     if not options:
         return ()
-    generator = generator_after(start.latent.shape, start.seed)
+    generator = start.generator or generator_after(start.latent.shape, start.seed)
     found: list[RunPatch] = []
     for option in options:
         match option:

@@ -54,7 +54,8 @@ def _values_only(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any
 
 class SelfAttention(RunPatch):
     """SAG (Hong et al. 2023): a further step away from the prediction for a latent whose most attended places are
-    blurred. What is attended is told by the middle block's first self-attention on the negative prompt."""
+    blurred. What is attended is told by the middle block's first self-attention on the negative prompt: on the last one
+    of a pass, and with two guiding prompts on the second of them, as in ComfyUI."""
 
     needs_negative = True
 
@@ -73,9 +74,10 @@ class SelfAttention(RunPatch):
         self._asking = False
 
     def during(self, call: PassInfo) -> AbstractContextManager[object]:
-        if self._asking or "negative" not in call.sides:
+        if self._asking or call.second not in call.sides:
             return nullcontext()
-        start = call.sides.index("negative") * call.batch
+        last = max(place for place, side in enumerate(call.sides) if side == call.second)
+        start = last * call.batch
         rows = slice(start, start + call.batch)
 
         def record(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Tensor) -> None:
@@ -115,8 +117,17 @@ def attention_received(module: nn.Module, tokens: Tensor) -> Tensor:
 
 
 def token_grid(count: int, height: int, width: int) -> tuple[int, int]:
-    """Rows and columns of `count` tokens for a latent of height × width: whole, and nearest to its proportions."""
-    ideal = math.sqrt(count * height / width)
+    """Rows and columns of `count` tokens for a latent of height × width: whole, and near to its proportions.
+
+    The rows are sought from the rounded ideal on, by steps of one up and down, up before down, as ComfyUI does. Where
+    it finds none and fails, they are the divisor that is nearest.
+    """
+    ideal = math.sqrt(height / width * count)
+    near = round(ideal)
+    for step in range(math.floor(math.sqrt(count) / 2)):
+        for rows in (near + step, max(1, near - step)):
+            if rows > 0 and count % rows == 0:
+                return rows, count // rows
     rows = min((each for each in range(1, count + 1) if count % each == 0), key=lambda each: abs(each - ideal))
     return rows, count // rows
 
