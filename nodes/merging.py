@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Annotated
 
 from diffusion.values import ClipRef, MergePatch, ModelRef, Share
-from nodes.sdk import Context, Help, NodeError, Range, node
+from nodes.sdk import Context, Help, Keys, NodeError, Range, node
 
 _FIRST = Help("The model that the result begins from; sampling settings are its own.")
 _SECOND = Help("A model of the same family. Where a weight of both differs in shape, only the first has a say.")
@@ -39,6 +39,54 @@ def ModelMergeBlocks(
     """
     parts = (("", input), ("input", input), ("middle", middle), ("out", out))
     return _models(context, model1, model2, *(Share(prefix, ratio, 1 - ratio) for prefix, ratio in parts))
+
+
+def _blocks(levels: int, end: str) -> tuple[str, ...]:
+    """The names under which ComfyUI's files give each part of a U-Net its ratio, in its order. `end` follows the number
+    of a block: names of Stable Diffusion 1 end in a dot, those of SDXL do not."""
+    counts = {"input_blocks": levels, "middle_block": 3, "output_blocks": levels}
+    blocks = (f"{way}.{number}{end}" for way, count in counts.items() for number in range(count))
+    return ("time_embed.", "label_emb.", *blocks, "out.")
+
+
+_SD1, _SDXL = _blocks(12, "."), _blocks(9, "")
+_PART = Help(f"The first model's share of this part of the network: {_RATIO}")
+
+
+@node(title="Merge models by each block (SD1)", category="advanced/merging/by family")
+def ModelMergeSD1(
+    context: Context,
+    model1: Annotated[ModelRef, _FIRST],
+    model2: Annotated[ModelRef, _SECOND],
+    **ratios: Annotated[float, Keys(_SD1, 1.0), Range(0.0, 1.0, 0.01), _PART],
+) -> ModelRef:
+    """Mixes two denoisers of Stable Diffusion 1 with a ratio for each of their blocks, by the names of the original
+    network: 12 blocks on the way down, the middle, and 12 on the way up."""
+    return _by_block(context, model1, model2, _SD1, ratios)
+
+
+@node(title="Merge models by each block (SD2)", category="advanced/merging/by family")
+def ModelMergeSD2(
+    context: Context,
+    model1: Annotated[ModelRef, _FIRST],
+    model2: Annotated[ModelRef, _SECOND],
+    **ratios: Annotated[float, Keys(_SD1, 1.0), Range(0.0, 1.0, 0.01), _PART],
+) -> ModelRef:
+    """Mixes two denoisers of Stable Diffusion 2 with a ratio for each of their blocks, which are those of Stable
+    Diffusion 1."""
+    return _by_block(context, model1, model2, _SD1, ratios)
+
+
+@node(title="Merge models by each block (SDXL)", category="advanced/merging/by family")
+def ModelMergeSDXL(
+    context: Context,
+    model1: Annotated[ModelRef, _FIRST],
+    model2: Annotated[ModelRef, _SECOND],
+    **ratios: Annotated[float, Keys(_SDXL, 1.0), Range(0.0, 1.0, 0.01), _PART],
+) -> ModelRef:
+    """Mixes two denoisers of SDXL with a ratio for each of their blocks, by the names of the original network: 9 blocks
+    on the way down, the middle, and 9 on the way up."""
+    return _by_block(context, model1, model2, _SDXL, ratios)
 
 
 @node(title="Add models", category="advanced/merging", aliases=("ModelAdd",))
@@ -86,6 +134,15 @@ def CLIPMergeSubtract(
 ) -> ClipRef:
     """The difference of two text encoders, to be added to a third."""
     return _clips(context, clip1, clip2, Share("", multiplier, -multiplier))
+
+
+def _by_block(
+    context: Context, model1: ModelRef, model2: ModelRef, names: tuple[str, ...], ratios: dict[str, float]
+) -> ModelRef:
+    """A merge with a ratio for each part; what belongs to none follows the first of them."""
+    whole = {**dict.fromkeys(names, 1.0), **ratios}
+    parts = (("", whole[names[0]]), *whole.items())
+    return _models(context, model1, model2, *(Share(prefix, ratio, 1 - ratio) for prefix, ratio in parts))
 
 
 def _models(context: Context, model1: ModelRef, model2: ModelRef, *shares: Share) -> ModelRef:

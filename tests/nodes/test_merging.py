@@ -20,6 +20,9 @@ from nodes.merging import (
     CLIPMergeSubtract,
     ModelMergeAdd,
     ModelMergeBlocks,
+    ModelMergeSD1,
+    ModelMergeSD2,
+    ModelMergeSDXL,
     ModelMergeSimple,
     ModelMergeSubtract,
 )
@@ -75,6 +78,28 @@ def test_each_part_of_the_network_has_its_own_ratio(job: FakeContext):
         part = place(name).split("diffusion_model.")[1]
         ratio = 0.1 if part.startswith("out") else 0.5 if part.startswith("middle") else 0.9
         assert torch.allclose(value, ratio * one[name] + (1 - ratio) * two[name], atol=1e-6)
+
+
+def test_each_block_has_its_own_ratio_by_the_longest_name_that_fits(job: FakeContext):
+    a, b = loaded(job, "a")[0], loaded(job, "b")[0]
+    one, two, place = weights(job, a), weights(job, b), unet_names(tiny.UNET)
+    given = {"time_embed.": 0.9, "input_blocks.1.": 0.2, "output_blocks.1.": 0.3, "out.": 0.4}
+    for merge, end in ((ModelMergeSD1, "."), (ModelMergeSD2, "."), (ModelMergeSDXL, "")):
+        named = {name if "blocks" not in name else name.removesuffix(".") + end: each for name, each in given.items()}
+        for name, value in weights(job, merge(job, a, b, **named)).items():
+            part = place(name).split("diffusion_model.")[1]
+            ratio = next((each for prefix, each in given.items() if part.startswith(prefix)), 1.0)
+            assert torch.allclose(value, ratio * one[name] + (1 - ratio) * two[name], atol=1e-6), part
+
+
+def test_the_names_of_blocks_are_comfyuis_in_its_order():
+    specs = [load_packs().catalogue[f"ModelMerge{family}"].inputs for family in ("SD1", "SD2", "SDXL")]
+    assert [len(each) for each in specs] == [32, 32, 26]
+    names = [each.name for each in specs[0]]
+    assert names[:6] == ["model1", "model2", "time_embed.", "label_emb.", "input_blocks.0.", "input_blocks.1."]
+    assert names[16:20] == ["middle_block.0.", "middle_block.1.", "middle_block.2.", "output_blocks.0."]
+    assert specs[2][4].name == "input_blocks.0"
+    assert (specs[0][-1].name, specs[0][-1].default, specs[0][-1].step) == ("out.", 1.0, 0.01)
 
 
 def test_what_one_learned_is_added_to_another(job: FakeContext):
