@@ -20,7 +20,7 @@ class LoadedCheckpoint(NamedTuple):
     VAE: VaeRef
 
 
-@node(title="Load checkpoint", category="loaders", aliases=("CheckpointLoaderSimple",))
+@node(title="Load checkpoint", category="loaders", aliases=("CheckpointLoaderSimple",), version=2)
 def CheckpointLoader(
     context: Context,
     ckpt_name: Annotated[

@@ -20,7 +20,7 @@ class WithLora(NamedTuple):
     CLIP: ClipRef
 
 
-@node(title="Load LoRA", category="loaders")
+@node(title="Load LoRA", category="loaders", version=2)
 def LoraLoader(
     context: Context,
     model: Annotated[ModelRef, Help("The denoiser to change.")],
@@ -46,7 +46,7 @@ def LoraLoader(
     return WithLora(_with(model, LoraPatch(file, strength_model)), _with(clip, LoraPatch(file, strength_clip)))
 
 
-@node(title="Load LoRA (model only)", category="loaders")
+@node(title="Load LoRA (model only)", category="loaders", version=2)
 def LoraLoaderModelOnly(
     context: Context,
     model: Annotated[ModelRef, Help("The denoiser to change.")],

@@ -27,10 +27,11 @@ class PerturbedAttention(RunPatch):
 
     def __init__(self, unet: nn.Module, scale: float, *, spares_first: bool = False) -> None:
         self._scale = scale
-        self._perturb = _Perturb(middle_attentions(unet)[1 if spares_first else 0 :])
+        attentions = middle_attentions(unet)[1 if spares_first else 0 :]
+        self._perturb = _Perturb(attentions) if attentions else None
 
     def after(self, guided: Tensor, seen: Seen) -> Tensor:
-        if self._scale == 0.0:
+        if self._scale == 0.0 or self._perturb is None:
             return guided
         perturbed = seen.ask(seen.x, "positive", (self._perturb,))
         return torch.add(guided, seen.positive - perturbed, alpha=self._scale)
