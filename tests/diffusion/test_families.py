@@ -15,7 +15,7 @@ from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
 from diffusion.architecture import TinyVaeConfig, UnetConfig, VaeConfig
-from diffusion.build import clip_skeleton, unet_skeleton
+from diffusion.build import unet_skeleton
 from diffusion.detect import detect
 from diffusion.errors import BadPrompt, MissingComponent, UnsupportedArchitecture
 from diffusion.keys import clip_names, diffusers_vae_names, unet_names
@@ -231,18 +231,6 @@ def test_marks_count_for_sdxl_alone_and_the_schedule_only_beside_the_velocity(
     mark, make = alone
     found = residency.describe(save(folder, "checkpoints", "mark.safetensors", {**make(), mark: torch.zeros(0)}), None)
     assert (found.prediction, found.schedule.zero_terminal) == ("eps", False)
-
-
-def test_sd2_in_the_layout_of_sdxl_is_read_as_sd2():
-    config = replace(
-        SD2_CLIP, width=1024, layers=24, heads=16, projection=1024, feed_forward=4096,
-        root="conditioner.embedders.0.model.",
-    )  # fmt: skip
-    place = clip_names(config)
-    (module,) = clip_skeleton([config])
-    shapes = {place(name): tuple(value.shape) for name, value in module.named_parameters()}
-    (found,) = detect(shapes).clip
-    assert (found.norm_hidden, found.default_layer) == (True, -2)
 
 
 def test_an_earlier_layer_of_sd2_goes_through_the_norm_and_the_default_is_the_last_but_one(
