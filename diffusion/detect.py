@@ -47,9 +47,9 @@ def detect_file(file: CheckpointFile, config: FileRef | None) -> Architecture:
     """The architecture of an open file, with its sidecar config, or the config in its metadata, when there is one.
 
     What the network predicts, its noise or its velocity, shows in no shape. It is what the config says, or else the
-    metadata (`modelspec.prediction_type`), or an empty tensor `v_pred` that marks such files (`ztsnr` beside it, a
-    schedule that ends in noise alone). Most files of Stable Diffusion 2 say nothing. Theirs is told as ComfyUI tells
-    it: in the velocity models, one of the last norms has biases that spread by more than 0.09.
+    metadata (`modelspec.prediction_type`), or for SDXL an empty tensor `v_pred` that marks such files (`ztsnr` beside
+    it, a schedule that ends in noise alone). Most files of Stable Diffusion 2 say nothing. Theirs is told as ComfyUI
+    tells it: in the velocity models, one of the last norms has biases that spread by more than 0.09.
     """
     if config is not None:
         sidecar = read_sidecar(Path(config.path))
@@ -61,7 +61,7 @@ def detect_file(file: CheckpointFile, config: FileRef | None) -> Architecture:
     unet = found.unet
     if unet is None:
         return found
-    if "ztsnr" in file.tensors:
+    if found.family == SDXL and {"v_pred", "ztsnr"} <= file.tensors.keys():
         found = replace(found, schedule=replace(found.schedule, zero_terminal=True))
     if sidecar is not None and sidecar.prediction is not None:
         return found
@@ -132,7 +132,7 @@ def _prediction(file: CheckpointFile, found: Architecture, unet: UnetConfig) -> 
         return "v"
     if stated in ("epsilon", "eps"):
         return "eps"
-    if "v_pred" in file.tensors:
+    if found.family == SDXL and "v_pred" in file.tensors:
         return "v"
     if found.family != SD2 or unet.extra_channels or not any(unet.up_depths[-1]):
         return found.prediction

@@ -115,12 +115,16 @@ def make_lean(module: nn.Module) -> None:
 
 def _unfolded(blocks: Iterable[nn.Module], kind: type[nn.Module], lean: type[nn.Module]) -> bool:
     """Whether the blocks of an autoencoder could be made lean: all are of that kind, with lean layers."""
-    blocks = list(blocks)
-    if not all(type(each) is kind and all(type(layer) is LeanResnet for layer in each.resnets) for each in blocks):
+    found = list(blocks)
+    if not all(type(each) is kind and _has_lean_layers(each) for each in found):
         return False
-    for each in blocks:
+    for each in found:
         each.__class__ = lean
     return True
+
+
+def _has_lean_layers(block: nn.Module) -> bool:
+    return all(type(each) is LeanResnet for each in block.get_submodule("resnets").children())
 
 
 def _layers(blocks: Iterable[nn.Module]) -> Iterator[nn.Module]:

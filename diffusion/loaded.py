@@ -24,8 +24,9 @@ from diffusion.errors import BadPrompt, MissingComponent
 from diffusion.library import ModelLibrary
 from diffusion.memory import Relieve, frugal, with_relief
 from diffusion.model_inputs import model_inputs
-from diffusion.model_options import BESIDE_THE_NETWORK, ModelOption
+from diffusion.model_options import BESIDE_THE_NETWORK, DownscaleOption, ModelOption
 from diffusion.model_patches.apply import run_patches
+from diffusion.model_patches.landing import landing
 from diffusion.preview import LatentRgb
 from diffusion.sampling.discrete import DiscreteSchedule
 from diffusion.sampling.protocols import ModelInputs, Prediction, Residuals, Start
@@ -125,8 +126,11 @@ class LoadedUnet:
             "timestep": timestep.to(self.device),
             "encoder_hidden_states": context.to(self.device, self.dtype),
             "class_labels": self._labels(pooled),
-            **self._additions(residuals),
         }
+        if residuals is not None and any(isinstance(option, DownscaleOption) for option in self.options):
+            with landing(self.module, residuals.to(self.dtype)):
+                return self.module(**inputs, return_dict=False)[0].float()
+        inputs |= self._additions(residuals)
         if self.compiled is not None and not inputs.get("down_intrablock_additional_residuals") and self._is_unhooked:
             return self.compiled(**inputs).float()
         return self.module(**inputs, return_dict=False)[0].float()
@@ -140,11 +144,11 @@ class LoadedUnet:
         """What control networks add, by the names of the module's arguments."""
         if residuals is None:
             return {}
-        down, inside = ([each.to(self.dtype) for each in part] for part in (residuals.down, residuals.inside))
+        placed = residuals.to(self.dtype)
         return {
-            "down_block_additional_residuals": tuple(down) or None,
-            "mid_block_additional_residual": None if residuals.middle is None else residuals.middle.to(self.dtype),
-            "down_intrablock_additional_residuals": inside or None,
+            "down_block_additional_residuals": placed.down or None,
+            "mid_block_additional_residual": placed.middle,
+            "down_intrablock_additional_residuals": list(placed.inside) or None,
         }
 
     def _labels(self, vector: Tensor | None) -> Tensor | None:

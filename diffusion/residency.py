@@ -41,14 +41,16 @@ from diffusion.device import Placement, place
 from diffusion.errors import MissingComponent, UnsupportedArchitecture
 from diffusion.held import Place, held_by
 from diffusion.kept import KeptModels, LoadCounts
+from diffusion.keys import NameMap, original_unet_names
 from diffusion.library import ModelLibrary
 from diffusion.loaded import LoadedClip, LoadedUnet, LoadedVae
 from diffusion.memory import Meter, available, default_budget
 from diffusion.model_options import ModelSamplingOption
 from diffusion.model_patches.apply import options_of, sampling_by
-from diffusion.patches.lora import Part, check_fit
+from diffusion.patches.lora import Part, Shapes, check_fit
 from diffusion.patches.lora_file import LoraFile, read_lora
-from diffusion.patches.patching import clip_part, patched_clip, patched_unet, unet_part
+from diffusion.patches.merge import check_merge, clip_places
+from diffusion.patches.patching import clip_part, patched_clip, patched_unet, shapes_of, unet_part
 from diffusion.preview import latent_rgb
 from diffusion.safety import LoadedSafety, build_safety
 from diffusion.sampling.discrete import DiscreteSchedule
@@ -264,6 +266,23 @@ class Residency:
                 parts, family = [unet_part(unet_skeleton(found.unet), found.unet), *parts], found.family
         check_fit(self.lora(file), family, parts)
 
+    def check_merge(self, first: ModelRef | ClipRef, second: ModelRef | ClipRef) -> None:
+        """Raise CannotMerge unless the weights of two models, or of two models' text encoders, correspond. Nothing of
+        them but their headers is read."""
+        (own, place), (other, other_place) = self._places(first), self._places(second)
+        name = second.file.name if isinstance(second, ModelRef) else second.files[0].name
+        check_merge(own, other, place, other_place, other_name=name)
+
+    def _places(self, ref: ModelRef | ClipRef) -> tuple[Shapes, NameMap]:
+        """The shapes of the parameters, and their places in the original layout."""
+        if isinstance(ref, ClipRef):
+            configs = self.text_encoders(ref)
+            return shapes_of(clip_skeleton(configs)), clip_places(configs)
+        found = self.describe(ref.file, ref.config)
+        if found.unet is None:
+            raise _lacks(ref.file, "U-Net", found)
+        return shapes_of(unet_skeleton(found.unet)), original_unet_names(found.unet)
+
     def _with_options(self, ref: ModelRef, hold: bool) -> LoadedUnet:
         base, options = self.unet(replace(ref, options=()), hold=hold), options_of(ref.options)
         levels, prediction = base.sampling, base.prediction
@@ -295,7 +314,7 @@ class Residency:
 
         def make() -> LoadedClip:
             family = self.describe(ref.files[0], ref.config).family
-            return replace(base, module=patched_clip(base.module, ref.patches, family, self))
+            return replace(base, module=patched_clip(base, ref.patches, family, self))
 
         made = self._models.get(ref, make, LoadedClip, "patched", hold=False)
         if hold:

@@ -37,6 +37,8 @@ class Sidecar:
     vae_norm_groups: int | None = None
     clip_heads: int | None = None
     clip_activation: str | None = None
+    clip_layer: int | None = None
+    """The layer of the text encoder to read, from the end: -2 is the one before the last."""
 
 
 def read_sidecar(path: Path) -> Sidecar:
@@ -109,6 +111,7 @@ def _parse(name: str, loaded: object) -> Sidecar:
         vae_norm_groups=reader.count(vae, "norm_num_groups"),
         clip_heads=reader.count(clip, "num_heads", "heads", "num_attention_heads"),
         clip_activation=reader.text(clip, "hidden_act"),
+        clip_layer=reader.layer(clip, "layer_idx"),
     )
 
 
@@ -157,7 +160,20 @@ class _Reader:
         if start is None and end is None and steps is None:
             return None
         usual = ScheduleConfig()
-        return ScheduleConfig(start or usual.linear_start, end or usual.linear_end, steps or usual.timesteps)
+        return ScheduleConfig(
+            start or usual.linear_start,
+            end or usual.linear_end,
+            steps or usual.timesteps,
+            zero_terminal=section.get("zero_terminal_snr") is True,
+        )
+
+    def layer(self, section: Mapping[str, Any], name: str) -> int | None:
+        value = section.get(name)
+        if value is None:
+            return None
+        if type(value) is not int or not -100 < value < 0:
+            raise BadConfig(f"{self._name}: `{name}` should count layers from the end, as -2 does, and is {value!r}.")
+        return value
 
     def text(self, section: Mapping[str, Any], name: str) -> str | None:
         value = section.get(name)

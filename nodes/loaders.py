@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 from diffusion.values import ClipRef, FileRef, ModelRef, VaeRef
@@ -19,7 +20,7 @@ class LoadedCheckpoint(NamedTuple):
     VAE: VaeRef
 
 
-@node(title="Load checkpoint", category="loaders", aliases=("CheckpointLoaderSimple",))
+@node(title="Load checkpoint", category="loaders", aliases=("CheckpointLoaderSimple",), version=2)
 def CheckpointLoader(
     context: Context,
     ckpt_name: Annotated[
@@ -35,7 +36,8 @@ def CheckpointLoader(
         Advanced(),
         Help(
             "A model config (.yaml) from models/configs. Leave it empty: what the file holds is found by itself, and a "
-            "config of the same name beside the checkpoint is read."
+            "config of the same name beside the checkpoint is read. One that is chosen here also says which layer of "
+            "the text encoder is read (`layer_idx`)."
         ),
     ] = None,
     use_ema: Annotated[
@@ -54,16 +56,19 @@ def CheckpointLoader(
     them.
     """
     from diffusion.errors import DiffusionError
+    from diffusion.sidecar import read_sidecar
 
     file = context.model_file("checkpoints", ckpt_name)
     residency = context.residency
     config = context.model_file("configs", config_name) if config_name else residency.library.sidecar(file)
     try:
         residency.describe(file, config)
+        layer = read_sidecar(Path(config.path)).clip_layer if config is not None and config_name else None
     except DiffusionError as error:
         error.input = error.input or "ckpt_name"
         raise
-    return LoadedCheckpoint(ModelRef(file, config, use_ema=use_ema), ClipRef((file,), config), VaeRef(file, config))
+    clip = ClipRef((file,), config, stop_at_layer=layer)
+    return LoadedCheckpoint(ModelRef(file, config, use_ema=use_ema), clip, VaeRef(file, config))
 
 
 @node(title="Load U-Net", category="loaders")

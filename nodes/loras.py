@@ -20,7 +20,7 @@ class WithLora(NamedTuple):
     CLIP: ClipRef
 
 
-@node(title="Load LoRA", category="loaders")
+@node(title="Load LoRA", category="loaders", version=2)
 def LoraLoader(
     context: Context,
     model: Annotated[ModelRef, Help("The denoiser to change.")],
@@ -36,15 +36,17 @@ def LoraLoader(
     """Adds a LoRA: a small file that teaches a model a style, a person or a thing.
 
     Several can follow one another. A LoRA only fits models of the family it was trained on; one that does not fit is an
-    error that says for which family it was made.
+    error that says for which family it was made. Single layers that do not fit are left out.
     """
     _check(strength_model=strength_model, strength_clip=strength_clip)
+    if strength_model == 0 and strength_clip == 0:
+        return WithLora(model, clip)
     file = context.model_file("loras", lora_name)
-    context.residency.check_lora(file, model, clip)
+    context.residency.check_lora(file, model if strength_model else None, clip if strength_clip else None)
     return WithLora(_with(model, LoraPatch(file, strength_model)), _with(clip, LoraPatch(file, strength_clip)))
 
 
-@node(title="Load LoRA (model only)", category="loaders")
+@node(title="Load LoRA (model only)", category="loaders", version=2)
 def LoraLoaderModelOnly(
     context: Context,
     model: Annotated[ModelRef, Help("The denoiser to change.")],
@@ -55,6 +57,8 @@ def LoraLoaderModelOnly(
 ) -> ModelRef:
     """Adds a LoRA to the denoiser alone and leaves the reading of prompts as it is."""
     _check(strength_model=strength_model)
+    if strength_model == 0:
+        return model
     file = context.model_file("loras", lora_name)
     context.residency.check_lora(file, model, None)
     return _with(model, LoraPatch(file, strength_model))

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated
 
-from diffusion.architecture import ClipConfig, UnetConfig
 from diffusion.values import ClipRef, MergePatch, ModelRef, Share
-from nodes.sdk import Context, Help, NodeError, Range, node
+from nodes.sdk import Context, Help, Keys, NodeError, Range, node
 
 _FIRST = Help("The model that the result begins from; sampling settings are its own.")
-_SECOND = Help("A model of the same family and size.")
+_SECOND = Help("A model of the same family. Where a weight of both differs in shape, only the first has a say.")
 _RATIO = "1 takes the first model alone, 0 the second."
 
 
@@ -42,14 +41,64 @@ def ModelMergeBlocks(
     return _models(context, model1, model2, *(Share(prefix, ratio, 1 - ratio) for prefix, ratio in parts))
 
 
-@node(title="Add models", category="advanced/merging")
-def ModelAdd(context: Context, model1: Annotated[ModelRef, _FIRST], model2: Annotated[ModelRef, _SECOND]) -> ModelRef:
+def _blocks(levels: int, end: str) -> tuple[str, ...]:
+    """The names under which ComfyUI's files give each part of a U-Net its ratio, in its order. `end` follows the number
+    of a block: names of Stable Diffusion 1 end in a dot, those of SDXL do not."""
+    counts = {"input_blocks": levels, "middle_block": 3, "output_blocks": levels}
+    blocks = (f"{way}.{number}{end}" for way, count in counts.items() for number in range(count))
+    return ("time_embed.", "label_emb.", *blocks, "out.")
+
+
+_SD1, _SDXL = _blocks(12, "."), _blocks(9, "")
+_PART = Help(f"The first model's share of this part of the network: {_RATIO}")
+
+
+@node(title="Merge models by each block (SD1)", category="advanced/merging/by family")
+def ModelMergeSD1(
+    context: Context,
+    model1: Annotated[ModelRef, _FIRST],
+    model2: Annotated[ModelRef, _SECOND],
+    **ratios: Annotated[float, Keys(_SD1, 1.0), Range(0.0, 1.0, 0.01), _PART],
+) -> ModelRef:
+    """Mixes two denoisers of Stable Diffusion 1 with a ratio for each of their blocks, by the names of the original
+    network: 12 blocks on the way down, the middle, and 12 on the way up."""
+    return _by_block(context, model1, model2, _SD1, ratios)
+
+
+@node(title="Merge models by each block (SD2)", category="advanced/merging/by family")
+def ModelMergeSD2(
+    context: Context,
+    model1: Annotated[ModelRef, _FIRST],
+    model2: Annotated[ModelRef, _SECOND],
+    **ratios: Annotated[float, Keys(_SD1, 1.0), Range(0.0, 1.0, 0.01), _PART],
+) -> ModelRef:
+    """Mixes two denoisers of Stable Diffusion 2 with a ratio for each of their blocks, which are those of Stable
+    Diffusion 1."""
+    return _by_block(context, model1, model2, _SD1, ratios)
+
+
+@node(title="Merge models by each block (SDXL)", category="advanced/merging/by family")
+def ModelMergeSDXL(
+    context: Context,
+    model1: Annotated[ModelRef, _FIRST],
+    model2: Annotated[ModelRef, _SECOND],
+    **ratios: Annotated[float, Keys(_SDXL, 1.0), Range(0.0, 1.0, 0.01), _PART],
+) -> ModelRef:
+    """Mixes two denoisers of SDXL with a ratio for each of their blocks, by the names of the original network: 9 blocks
+    on the way down, the middle, and 9 on the way up."""
+    return _by_block(context, model1, model2, _SDXL, ratios)
+
+
+@node(title="Add models", category="advanced/merging", aliases=("ModelAdd",))
+def ModelMergeAdd(
+    context: Context, model1: Annotated[ModelRef, _FIRST], model2: Annotated[ModelRef, _SECOND]
+) -> ModelRef:
     """Adds the second denoiser's weights to the first's: for a difference that *Subtract models* made."""
     return _models(context, model1, model2, Share("", 1.0, 1.0))
 
 
-@node(title="Subtract models", category="advanced/merging")
-def ModelSubtract(
+@node(title="Subtract models", category="advanced/merging", aliases=("ModelSubtract",))
+def ModelMergeSubtract(
     context: Context,
     model1: Annotated[ModelRef, _FIRST],
     model2: Annotated[ModelRef, _SECOND],
@@ -70,14 +119,14 @@ def CLIPMergeSimple(
     return _clips(context, clip1, clip2, Share("", ratio, 1 - ratio))
 
 
-@node(title="Add text encoders", category="advanced/merging")
-def CLIPAdd(context: Context, clip1: Annotated[ClipRef, _FIRST], clip2: Annotated[ClipRef, _SECOND]) -> ClipRef:
+@node(title="Add text encoders", category="advanced/merging", aliases=("CLIPAdd",))
+def CLIPMergeAdd(context: Context, clip1: Annotated[ClipRef, _FIRST], clip2: Annotated[ClipRef, _SECOND]) -> ClipRef:
     """Adds the second text encoder's weights to the first's: for a difference that *Subtract text encoders* made."""
     return _clips(context, clip1, clip2, Share("", 1.0, 1.0))
 
 
-@node(title="Subtract text encoders", category="advanced/merging")
-def CLIPSubtract(
+@node(title="Subtract text encoders", category="advanced/merging", aliases=("CLIPSubtract",))
+def CLIPMergeSubtract(
     context: Context,
     clip1: Annotated[ClipRef, _FIRST],
     clip2: Annotated[ClipRef, _SECOND],
@@ -87,33 +136,39 @@ def CLIPSubtract(
     return _clips(context, clip1, clip2, Share("", multiplier, -multiplier))
 
 
+def _by_block(
+    context: Context, model1: ModelRef, model2: ModelRef, names: tuple[str, ...], ratios: dict[str, float]
+) -> ModelRef:
+    """A merge with a ratio for each part; what belongs to none follows the first of them."""
+    whole = {**dict.fromkeys(names, 1.0), **ratios}
+    parts = (("", whole[names[0]]), *whole.items())
+    return _models(context, model1, model2, *(Share(prefix, ratio, 1 - ratio) for prefix, ratio in parts))
+
+
 def _models(context: Context, model1: ModelRef, model2: ModelRef, *shares: Share) -> ModelRef:
     first, second = (context.residency.describe(each.file, each.config) for each in (model1, model2))
-    if first.unet is None or second.unet is None or not _same(first.unet, second.unet):
-        raise _unlike(model1.file.name, first.family, model2.file.name, second.family, "model2")
+    if first.unet is None or second.unet is None or first.unet.channels != second.unet.channels:
+        raise NodeError(
+            f"{model1.file.name} ({first.family}) and {model2.file.name} ({second.family}) differ in their levels, so "
+            "their weights cannot be mixed.",
+            input="model2",
+            code="cannot_merge",
+            hint="Merge models of one family and size.",
+        )
+    _check(context, model1, model2, "model2")
     return replace(model1, patches=(*model1.patches, MergePatch(model2, shares)))
 
 
 def _clips(context: Context, clip1: ClipRef, clip2: ClipRef, *shares: Share) -> ClipRef:
-    first, second = (context.residency.text_encoders(each) for each in (clip1, clip2))
-    if len(first) != len(second) or not all(map(_same, first, second)):
-        families = [context.residency.describe(each.files[0], each.config).family for each in (clip1, clip2)]
-        raise _unlike(clip1.files[0].name, families[0], clip2.files[0].name, families[1], "clip2")
+    _check(context, clip1, clip2, "clip2")
     return replace(clip1, patches=(*clip1.patches, MergePatch(clip2, shares)))
 
 
-def _same(first: UnetConfig | ClipConfig, second: UnetConfig | ClipConfig) -> bool:
-    """Whether two architectures have the same weights, wherever their files keep them."""
-    from dataclasses import asdict
+def _check(context: Context, first: ModelRef | ClipRef, second: ModelRef | ClipRef, input: str) -> None:
+    from diffusion.patches.merge import CannotMerge
 
-    where = {"root": None, "layout": None}
-    return {**asdict(first), **where} == {**asdict(second), **where}
-
-
-def _unlike(name1: str, family1: str, name2: str, family2: str, input: str) -> NodeError:
-    return NodeError(
-        f"{name1} ({family1}) and {name2} ({family2}) differ in their layers, so their weights cannot be mixed.",
-        input=input,
-        code="cannot_merge",
-        hint="Merge models of one family and size.",
-    )
+    try:
+        context.residency.check_merge(first, second)
+    except CannotMerge as error:
+        error.input = input
+        raise

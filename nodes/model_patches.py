@@ -58,7 +58,7 @@ def ModelSamplingDiscrete(
     return with_option(model, ModelSamplingOption(sampling, zsnr))
 
 
-@node(title="Differential diffusion", category=_CATEGORY)
+@node(title="Differential diffusion", category=_CATEGORY, version=2)
 def DifferentialDiffusion(
     model: ModelRef,
     strength: Annotated[
@@ -84,7 +84,7 @@ def FreeU_V2(model: ModelRef, b1: B1 = 1.3, b2: B2 = 1.4, s1: S1 = 0.9, s2: S2 =
     return with_option(model, FreeUOption(b1, b2, s1, s2, version=2))
 
 
-@node(title="Perturbed-attention guidance", category=_CATEGORY)
+@node(title="Perturbed-attention guidance", category=_CATEGORY, version=2)
 def PerturbedAttentionGuidance(
     model: ModelRef,
     scale: Annotated[float, Range(0.0, 100.0, 0.01), Help("How strongly; 0 changes nothing.")] = 3.0,
@@ -94,7 +94,7 @@ def PerturbedAttentionGuidance(
     return with_option(model, PerturbedAttentionOption(scale))
 
 
-@node(title="Self-attention guidance", category=_CATEGORY)
+@node(title="Self-attention guidance", category=_CATEGORY, version=2)
 def SelfAttentionGuidance(
     model: ModelRef,
     scale: Annotated[float, Range(-2.0, 5.0, 0.01), Help("How strongly; 0 changes nothing.")] = 0.5,
@@ -105,7 +105,7 @@ def SelfAttentionGuidance(
     return with_option(model, SelfAttentionOption(scale, blur_sigma))
 
 
-@node(title="HyperTile", category=_CATEGORY)
+@node(title="HyperTile", category=_CATEGORY, version=2)
 def HyperTile(
     model: ModelRef,
     tile_size: Annotated[int, Range(1, 2048), Help("The least side of a tile, in pixels.")] = 256,
@@ -119,7 +119,7 @@ def HyperTile(
     return with_option(model, HyperTileOption(tile_size, swap_size, max_depth, scale_depth))
 
 
-@node(title="Merge tokens", category=_CATEGORY)
+@node(title="Merge tokens", category=_CATEGORY, version=2)
 def TomePatchModel(
     model: ModelRef,
     ratio: Annotated[
@@ -130,7 +130,7 @@ def TomePatchModel(
     return with_option(model, TokenMergingOption(ratio))
 
 
-@node(title="Deep shrink", category=_CATEGORY)
+@node(title="Deep shrink", category=_CATEGORY, version=2)
 def PatchModelAddDownscale(
     model: ModelRef,
     block_number: Annotated[int, Range(1, 32), Label("block"), Help("The input block to shrink at.")] = 3,

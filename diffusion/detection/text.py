@@ -28,9 +28,11 @@ _OPEN_CLIP_ROOTS = ("cond_stage_model.model.", "model.", "")
 def read_clip(file: Shapes) -> tuple[ClipConfig, ...]:
     """The text encoders of a file, in the order in which their embeddings are joined."""
     pair = (_at(file, "conditioner.embedders.0."), _at(file, "conditioner.embedders.1."))
-    found = tuple(_for_xl(each) for each in pair if each is not None)
-    if found:
+    found = tuple(each for each in pair if each is not None)
+    if len(found) == 1 and found[0].width == _WIDE:  # Stable Diffusion 2 in the layout that SDXL brought
         return found
+    if found:
+        return tuple(_for_xl(each) for each in found)
     for root in _TRANSFORMERS_ROOTS:
         if (config := _transformers(file, root)) is not None:
             return (config,)

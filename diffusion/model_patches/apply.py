@@ -64,10 +64,10 @@ def run_patches(
     start: Start,
     sigmas: Sequence[float],
 ) -> tuple[RunPatch, ...]:
-    """The patches of one run. Those that draw go on where the first noise of the run ended."""
+    """The patches of one run. Those that draw do so from the run's generator."""
     if not options:
         return ()
-    generator = generator_after(start.latent.shape, start.seed)
+    generator = start.generator or generator_after(start.latent.shape, start.seed)
     found: list[RunPatch] = []
     for option in options:
         match option:
@@ -78,7 +78,8 @@ def run_patches(
             case FreeUOption():
                 found.append(FreeU(unet, option))
             case PerturbedAttentionOption(scale):
-                found.append(PerturbedAttention(unet, scale))
+                watched = any(isinstance(each, SelfAttentionOption) for each in options)
+                found.append(PerturbedAttention(unet, scale, spares_first=watched))
             case SelfAttentionOption(scale, blur_sigma):
                 found.append(SelfAttention(unet, scale, blur_sigma))
             case HyperTileOption():

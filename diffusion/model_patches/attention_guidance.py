@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from diffusion.errors import DiffusionError
 from diffusion.model_patches.hooks import first_input, hooked
 from diffusion.model_patches.layout import middle_attentions
 from diffusion.sampling.run_patches import PassInfo, RunPatch, Seen
@@ -20,22 +22,24 @@ BLUR_RADIUS = 4
 
 class PerturbedAttention(RunPatch):
     """PAG (Ahn et al. 2024): a further step away from the prediction in which each token of the middle block attends
-    only to itself."""
+    only to itself. Where self-attention guidance watches the first attention, that one is left as it is: so does
+    ComfyUI, and pictures made with both depend on it."""
 
-    def __init__(self, unet: nn.Module, scale: float) -> None:
+    def __init__(self, unet: nn.Module, scale: float, *, spares_first: bool = False) -> None:
         self._scale = scale
-        self._perturb = _Perturb(unet)
+        attentions = middle_attentions(unet)[1 if spares_first else 0 :]
+        self._perturb = _Perturb(attentions) if attentions else None
 
     def after(self, guided: Tensor, seen: Seen) -> Tensor:
-        if self._scale == 0.0:
+        if self._scale == 0.0 or self._perturb is None:
             return guided
         perturbed = seen.ask(seen.x, "positive", (self._perturb,))
         return torch.add(guided, seen.positive - perturbed, alpha=self._scale)
 
 
 class _Perturb(RunPatch):
-    def __init__(self, unet: nn.Module) -> None:
-        self._hooks = [(each, _values_only) for each in middle_attentions(unet)]
+    def __init__(self, attentions: Sequence[nn.Module]) -> None:
+        self._hooks = [(each, _values_only) for each in attentions]
 
     def during(self, call: PassInfo) -> AbstractContextManager[object]:
         del call
@@ -51,7 +55,8 @@ def _values_only(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any
 
 class SelfAttention(RunPatch):
     """SAG (Hong et al. 2023): a further step away from the prediction for a latent whose most attended places are
-    blurred. What is attended is told by the middle block's first self-attention on the negative prompt."""
+    blurred. What is attended is told by the middle block's first self-attention on the negative prompt: on the last one
+    of a pass, and with two guiding prompts on the second of them, as in ComfyUI."""
 
     needs_negative = True
 
@@ -59,13 +64,21 @@ class SelfAttention(RunPatch):
         self._scale = scale
         self._blur_sigma = blur_sigma
         self._attention = middle_attentions(unet)[:1]
+        if not self._attention:
+            raise DiffusionError(
+                "Self-attention guidance watches the attention in the model's middle block, and this model has none.",
+                input="model",
+                code="bad_option",
+                hint="Use another model, or PerturbedAttentionGuidance, which lets such a model be.",
+            )
         self._attended: Tensor | None = None
         self._asking = False
 
     def during(self, call: PassInfo) -> AbstractContextManager[object]:
-        if self._asking or "negative" not in call.sides:
+        if self._asking or call.second not in call.sides:
             return nullcontext()
-        start = call.sides.index("negative") * call.batch
+        last = max(place for place, side in enumerate(call.sides) if side == call.second)
+        start = last * call.batch
         rows = slice(start, start + call.batch)
 
         def record(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Tensor) -> None:
@@ -105,8 +118,17 @@ def attention_received(module: nn.Module, tokens: Tensor) -> Tensor:
 
 
 def token_grid(count: int, height: int, width: int) -> tuple[int, int]:
-    """Rows and columns of `count` tokens for a latent of height × width: whole, and nearest to its proportions."""
-    ideal = math.sqrt(count * height / width)
+    """Rows and columns of `count` tokens for a latent of height × width: whole, and near to its proportions.
+
+    The rows are sought from the rounded ideal on, by steps of one up and down, up before down, as ComfyUI does. Where
+    it finds none and fails, they are the divisor that is nearest.
+    """
+    ideal = math.sqrt(height / width * count)
+    near = round(ideal)
+    for step in range(math.floor(math.sqrt(count) / 2)):
+        for rows in (near + step, max(1, near - step)):
+            if rows > 0 and count % rows == 0:
+                return rows, count // rows
     rows = min((each for each in range(1, count + 1) if count % each == 0), key=lambda each: abs(each - ideal))
     return rows, count // rows
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -12,7 +13,8 @@ from diffusion.sampling.run_patches import RunPatch
 
 
 class Differential(RunPatch):
-    """At each level, places whose mask is at least the part of the run still to go are sampled, and others held."""
+    """At each level, places whose mask is at least the part of the run still to go are sampled, and others held. A run
+    within one timestep samples nothing: as in ComfyUI, where 0 / 0 is no part."""
 
     def __init__(self, levels: DiscreteSchedule, sigmas: Sequence[float], strength: float) -> None:
         self._levels = levels
@@ -22,5 +24,5 @@ class Differential(RunPatch):
 
     def mask(self, mask: Tensor, sigma: float) -> Tensor:
         whole = self._first - self._last
-        left = (self._levels.timestep(sigma) - self._last) / whole if whole else 0.0
+        left = (self._levels.timestep(sigma) - self._last) / whole if whole else math.nan
         return torch.lerp(mask, (mask >= left).to(mask.dtype), self._strength)

@@ -3,98 +3,79 @@ larger than the model was trained on is still composed as one."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import Any
 
 from torch import Tensor, nn
 
-from diffusion.errors import DiffusionError
 from diffusion.latents import scaled
 from diffusion.model_options import DownscaleOption
-from diffusion.model_patches.hooks import After, Before, first_input, hooked, with_first
-from diffusion.model_patches.layout import input_blocks, middle, output_blocks
+from diffusion.model_patches.hooks import After, Before, before_skips, changing_input, changing_output, hooked
+from diffusion.model_patches.layout import down_stages, input_blocks, middle, output_blocks
 from diffusion.sampling.discrete import DiscreteSchedule
 from diffusion.sampling.run_patches import PassInfo, RunPatch
 
 
 class Downscale(RunPatch):
     """Shrinks the hidden state at one input block, before or behind its skip, and brings it back to the size of the
-    next skip wherever the two differ on the way up."""
+    next skip wherever the two differ on the way up, as long as the run lasts. A block beyond the last is none."""
 
     def __init__(self, unet: nn.Module, levels: DiscreteSchedule, option: DownscaleOption) -> None:
         self._option = option
         self._start = levels.percent_to_sigma(option.start_percent)
         self._end = levels.percent_to_sigma(option.end_percent)
-        self._down, self._up, self._middle = input_blocks(unet), output_blocks(unet), middle(unet)
-        self._entrance = self._middle.get_submodule("resnets.0")
-        if option.block_number >= len(self._down):
-            raise DiffusionError(
-                f"The model has no input block {option.block_number}; its last is {len(self._down) - 1}.",
-                input="block_number",
-                code="bad_option",
-            )
+        self._down, self._up, self._stages = input_blocks(unet), output_blocks(unet), down_stages(unet)
+        inside = middle(unet)
+        entrance = self._up[0].stage if inside is None else inside.get_submodule("resnets.0")
+        assert entrance is not None
+        self._readers = [*(block.first for block in self._down[1:]), entrance]
 
     def during(self, call: PassInfo) -> AbstractContextManager[object]:
-        if not self._end <= call.sigma <= self._start:
-            return nullcontext()
-        number, skips = self._option.block_number, list[tuple[int, int]]()
+        skips = list[tuple[int, int]]()
+
+        def begin(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Tensor) -> None:
+            del args, kwargs
+            skips[:] = [_size(output)]
+
+        def collect(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+            """The sizes of a stage's skips, after all that its blocks' hooks did to them."""
+            del args, kwargs
+            skips.extend(_size(each) for each in output[1])
+
+        def grow(number: int, x: Tensor) -> Tensor | None:
+            height, width = skips[-1 - number]
+            return None if x.shape[-2] == height else _resized(x, height, width, self._option.upscale_method)
+
+        before, after = before_skips(self._up, grow)
+        after += [(self._down[0].last, begin), *((stage, collect) for stage in self._stages)]
+        for number, block in enumerate(self._up[:-1]):
+            if block.upsampler is not None:
+
+                def upsample(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], number: int = number):
+                    return args[:1], {**kwargs, "output_size": skips[-2 - number]}
+
+                before.append((block.upsampler, upsample))
+        shrinking = self._shrinking(call.sigma)
+        return hooked([*shrinking[0], *before], [*shrinking[1], *after])
+
+    def _shrinking(self, sigma: float) -> tuple[list[tuple[nn.Module, Before]], list[tuple[nn.Module, After]]]:
+        option = self._option
+        number = option.block_number
+        if not self._end <= sigma <= self._start or number >= len(self._down):
+            return [], []
 
         def shrink(x: Tensor) -> Tensor:
-            height, width = (round(side * (1.0 / self._option.downscale_factor)) for side in x.shape[-2:])
-            return _resized(x, max(height, 1), max(width, 1), self._option.downscale_method)
+            height, width = (round(side * (1.0 / option.downscale_factor)) for side in x.shape[-2:])
+            return _resized(x, max(height, 1), max(width, 1), option.downscale_method)
 
-        def enter(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]):
-            name = "input_tensor" if not args and "input_tensor" in kwargs else "hidden_states"
-            value = shrink(first_input(args, kwargs, name))
-            return with_first(args, kwargs, value) if args else (args, {**kwargs, name: value})
-
-        def leave(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
-            del args, kwargs
-            return _replaced(output, shrink(_tensor(output)))
-
-        def remember(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-            del args, kwargs
-            height, width = _tensor(output).shape[-2:]
-            skips.append((height, width))
-
-        def grow(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
-            """Fit the hidden state to the skip that is joined to it next."""
-            del args, kwargs
-            x = _tensor(output)
-            height, width = skips.pop()
-            return None if x.shape[-2] == height else _replaced(output, self._grown(x, height, width))
-
-        def upsample(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]):
-            return args[:1], {**kwargs, "output_size": skips.pop()}
-
-        before: list[tuple[nn.Module, Before]] = []
-        after: list[tuple[nn.Module, After]] = []
-        if self._option.downscale_after_skip:
-            after_it = self._down[number + 1].first if number + 1 < len(self._down) else self._entrance
-            before.append((after_it, enter))
-        else:
-            after.append((self._down[number].last, leave))
-        after += [(block.last, remember) for block in self._down]
-        after.append((self._middle, grow))
-        for block in self._up[:-1]:
-            if block.upsampler is not None:
-                before.append((block.upsampler, upsample))
-            else:
-                after.append((block.last, grow))
-        return hooked(before, after)
-
-    def _grown(self, x: Tensor, height: int, width: int) -> Tensor:
-        return _resized(x, height, width, self._option.upscale_method)
+        if option.downscale_after_skip:
+            return [(self._readers[number], changing_input(shrink))], []
+        return [], [(self._down[number].last, changing_output(shrink))]
 
 
 def _resized(x: Tensor, height: int, width: int, method: str) -> Tensor:
     return scaled(x.float(), width, height, method).to(x.dtype)
 
 
-def _tensor(output: Any) -> Tensor:
-    """The hidden state in what a module gives: a tensor, or a tuple that begins with one."""
-    return output[0] if isinstance(output, tuple) else output
-
-
-def _replaced(output: Any, value: Tensor) -> Any:
-    return (value, *output[1:]) if isinstance(output, tuple) else value
+def _size(x: Tensor) -> tuple[int, int]:
+    return int(x.shape[-2]), int(x.shape[-1])

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from diffusion.model_options import FreeUOption
-from diffusion.model_patches.hooks import Before, first_input, hooked, with_first
+from diffusion.model_patches.hooks import Before, before_skips, changing_input, hooked
 from diffusion.model_patches.layout import output_blocks, width
 from diffusion.sampling.run_patches import PassInfo, RunPatch
 
@@ -24,30 +23,38 @@ class FreeU(RunPatch):
     def __init__(self, unet: nn.Module, option: FreeUOption) -> None:
         base = width(unet)
         factors = {base * 4: (option.b1, option.s1), base * 2: (option.b2, option.s2)}
-        self._hooks = [
-            (block.resnet, _joined(block.backbone, *factors[block.backbone], adaptive=option.version == 2))
-            for block in output_blocks(unet)
+        blocks = output_blocks(unet)
+
+        def strengthen(number: int, hidden: Tensor) -> Tensor | None:
+            found = factors.get(blocks[number].backbone)
+            return None if found is None else strengthened(hidden, found[0], adaptive=option.version == 2)
+
+        self._before, self._after = before_skips(blocks, strengthen)
+        self._before += [
+            (block.resnet, _weaken(block.backbone, factors[block.backbone][1]))
+            for block in blocks
             if block.backbone in factors
         ]
 
     def during(self, call: PassInfo) -> AbstractContextManager[object]:
         del call
-        return hooked(before=self._hooks)
+        return hooked(self._before, self._after)
 
 
-def _joined(channels: int, backbone: float, skip: float, *, adaptive: bool) -> Before:
-    def change(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]):
-        both = first_input(args, kwargs, "input_tensor")
-        hidden, rest = both[:, :channels], both[:, channels:]
-        half, kept = hidden[:, : channels // 2], hidden[:, channels // 2 :]
-        strength: Tensor | float = backbone
-        if adaptive:
-            mean = hidden.mean(dim=1, keepdim=True)
-            low, high = mean.amin(dim=(2, 3), keepdim=True), mean.amax(dim=(2, 3), keepdim=True)
-            strength = (backbone - 1) * (mean - low) / (high - low) + 1
-        return with_first(args, kwargs, torch.cat([half * strength, kept, damped(rest, skip)], dim=1))
+def _weaken(channels: int, factor: float) -> Before:
+    """A hook on what reads the hidden state, of so many channels, with its skip behind it."""
+    return changing_input(lambda both: torch.cat([both[:, :channels], damped(both[:, channels:], factor)], dim=1))
 
-    return change
+
+def strengthened(hidden: Tensor, factor: float, *, adaptive: bool) -> Tensor:
+    """The hidden state with half of its channels multiplied; `adaptive` is version 2."""
+    half, kept = hidden.chunk(2, dim=1)
+    strength: Tensor | float = factor
+    if adaptive:
+        mean = hidden.mean(dim=1, keepdim=True)
+        low, high = mean.amin(dim=(2, 3), keepdim=True), mean.amax(dim=(2, 3), keepdim=True)
+        strength = (factor - 1) * (mean - low) / (high - low) + 1
+    return torch.cat([half * strength, kept], dim=1)
 
 
 def damped(x: Tensor, factor: float, radius: int = 1) -> Tensor:

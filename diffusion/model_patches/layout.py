@@ -23,19 +23,21 @@ class InputBlock:
 @dataclass(frozen=True, slots=True)
 class OutputBlock:
     """A step on the way up: `resnet` reads the hidden state with a skip behind it, `last` gives the block's result, of
-    `backbone` channels before the skip was joined; `upsampler` follows where a stage ends."""
+    `backbone` channels before the skip was joined; `upsampler` follows where a stage ends. `stage` is the stage that
+    begins with it, None within one."""
 
     resnet: nn.Module
     last: nn.Module
     backbone: int
     upsampler: nn.Module | None
+    stage: nn.Module | None
 
 
 def input_blocks(unet: nn.Module) -> list[InputBlock]:
     """The steps on the way down, in order."""
     start = unet.get_submodule("conv_in")
     found = [InputBlock(start, start)]
-    for stage in _list(unet, "down_blocks"):
+    for stage in down_stages(unet):
         attentions = _list(stage, "attentions")
         for i, resnet in enumerate(_list(stage, "resnets")):
             found.append(InputBlock(resnet, attentions[i] if attentions else resnet))
@@ -45,26 +47,39 @@ def input_blocks(unet: nn.Module) -> list[InputBlock]:
 
 def output_blocks(unet: nn.Module) -> list[OutputBlock]:
     """The steps on the way up, in order."""
-    channels = _out_channels(_list(unet.get_submodule("mid_block"), "resnets")[-1])
+    channels = _out_channels(_list(middle(unet) or down_stages(unet)[-1], "resnets")[-1])
     found: list[OutputBlock] = []
     for stage in _list(unet, "up_blocks"):
         attentions, resnets = _list(stage, "attentions"), _list(stage, "resnets")
         upsamplers = _list(stage, "upsamplers")
         for i, resnet in enumerate(resnets):
             upsampler = upsamplers[0] if upsamplers and i == len(resnets) - 1 else None
-            found.append(OutputBlock(resnet, attentions[i] if attentions else resnet, channels, upsampler))
+            last = attentions[i] if attentions else resnet
+            found.append(OutputBlock(resnet, last, channels, upsampler, stage if i == 0 else None))
             channels = _out_channels(resnet)
     return found
 
 
-def middle(unet: nn.Module) -> nn.Module:
-    """The middle block, whose output is the first hidden state on the way up."""
-    return unet.get_submodule("mid_block")
+def down_stages(unet: nn.Module) -> list[nn.Module]:
+    """The levels of the way down; each gives the hidden state and its skips."""
+    return _list(unet, "down_blocks")
+
+
+def last_of_stage(stage: nn.Module) -> nn.Module:
+    """The layer of a level of the way down whose result a T2I-Adapter adds to: the last attention, or else the last
+    layer of all."""
+    return (_list(stage, "attentions") or _list(stage, "downsamplers") or _list(stage, "resnets"))[-1]
+
+
+def middle(unet: nn.Module) -> nn.Module | None:
+    """The middle block; None in networks that were made smaller by leaving it out."""
+    return cast("nn.Module | None", getattr(unet, "mid_block", None))
 
 
 def middle_attentions(unet: nn.Module) -> list[nn.Module]:
     """The self-attentions of the middle block, in order."""
-    return _self_attentions(middle(unet))
+    found = middle(unet)
+    return [] if found is None else _self_attentions(found)
 
 
 def self_attentions(unet: nn.Module) -> list[nn.Module]:

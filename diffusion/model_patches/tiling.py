@@ -39,7 +39,8 @@ class HyperTile(RunPatch):
             if grid is None:
                 return None
             cut[id(module)] = grid
-            return with_first(args, kwargs, into_tiles(tokens, grid))
+            args, kwargs = with_first(args, kwargs, into_tiles(tokens, grid))
+            return args, {**kwargs, "encoder_hidden_states": into_runs(tokens, grid)}
 
         def after(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Tensor) -> Tensor | None:
             del args, kwargs
@@ -80,6 +81,14 @@ def into_tiles(tokens: Tensor, grid: Grid) -> Tensor:
     down, across, rows, columns = grid
     tiles = tokens.unflatten(1, (down, rows // down, across, columns // across)).transpose(2, 3)
     return tiles.flatten(0, 2).flatten(1, 2)
+
+
+def into_runs(tokens: Tensor, grid: Grid) -> Tensor:
+    """`[B, rows·columns, C]` as `[B·tiles, tokens of a tile, C]`, row after row and not tile by tile.
+
+    This is what the tiles attend to: so does ComfyUI, which tiles the queries alone, and shared pictures depend on it.
+    """
+    return tokens.reshape(tokens.shape[0] * grid[0] * grid[1], -1, tokens.shape[-1])
 
 
 def from_tiles(tiles: Tensor, grid: Grid) -> Tensor:

@@ -14,9 +14,13 @@ from diffusion.errors import DiffusionError
 from diffusion.patches.adapters import Adapter
 from diffusion.patches.apply import Change
 from diffusion.patches.lora_file import LoraFile
-from diffusion.patches.targets import Targets
+from diffusion.patches.targets import Targets, component_of
 
 log = logging.getLogger("latentgraph.lora")
+
+_CONTEXT = tuple(
+    f"{attention}{layer}" for attention in ("attn2_", "attn2.", "attn2.processor.") for layer in ("to_k", "to_v")
+)
 
 Shapes = Mapping[str, torch.Size]
 
@@ -71,15 +75,19 @@ def fit(lora: LoraFile, part: Part) -> Fit:
 def check_fit(lora: LoraFile, family: str, parts: Sequence[Part]) -> None:
     """Refuse a LoRA that was made for another family than that of the components it is to change.
 
-    Raises WrongLora, naming both families and how many keys matched: when none does, or when one matches by name and
-    not by shape. Keys that no component has are noted in the log.
+    Raises WrongLora, naming both families and how many keys matched: when none does, when most of those that match by
+    name differ in shape, or when one does that reads the prompt, whose width is the family's. Other keys that do not
+    fit, and those that no component has, are noted in the log; so is a file that is for other components alone.
     """
     fits = [fit(lora, part) for part in parts]
     total = len(lora.weights) + len(lora.biases)
     matched = sum(len(each.adapters) for each in fits)
     misfits = [name for each in fits for name in each.misfits]
     titles = " and ".join(part.title for part in parts)
-    if misfits or not matched:
+    if not matched and not misfits and _is_for_others(lora, parts):
+        log.warning("%s changes nothing: none of its %d keys is for the %s", lora.file.name, total, titles)
+        return
+    if not matched or len(misfits) > matched or any(name.endswith(_CONTEXT) for name in misfits):
         raise WrongLora(
             f"{lora.file.name} was made for {lora.family}, and this model is {family}: {matched} of its {total} keys "
             f"match the model's {titles}" + (f", and {len(misfits)} differ in shape" if misfits else "") + ".",
@@ -87,11 +95,18 @@ def check_fit(lora: LoraFile, family: str, parts: Sequence[Part]) -> None:
             input="lora_name",
         )
     unknown = total - len(frozenset[str]().union(*(each.names for each in fits)))
-    if unknown or lora.unread:
+    if unknown or lora.unread or misfits:
         log.warning(
-            "%s: %d of %d keys change the %s; %d tensors are of a kind that is not known",
-            lora.file.name, matched, total, titles, len(lora.unread),
+            "%s: %d of %d keys change the %s; %d differ in shape%s; %d tensors are of a kind that is not known",
+            lora.file.name, matched, total, titles, len(misfits), f" ({misfits[0]} …)" if misfits else "",
+            len(lora.unread),
         )  # fmt: skip
+
+
+def _is_for_others(lora: LoraFile, parts: Sequence[Part]) -> bool:
+    """Whether all names say that they belong to components that are not among these."""
+    mine = {part.title for part in parts}
+    return all(component_of(name) not in {None, *mine} for name in (*lora.weights, *lora.biases))
 
 
 def _apply(adapter: Adapter, strength: float, weight: Tensor) -> Tensor:

@@ -41,14 +41,17 @@ _ENDINGS: Mapping[str, str] = {
     ".lora_magnitude_vector.default.weight": "magnitude",
     ".diff": "diff",
     ".diff_b": "diff_b",
-    ".w_norm": "diff",
-    ".b_norm": "diff_b",
+    ".w_norm": "w_norm",
+    ".b_norm": "b_norm",
+    ".set_weight": "set",
     **{f".hada_{part}": f"hada.{part}" for part in ("w1_a", "w1_b", "w2_a", "w2_b", "t1", "t2")},
     ".oft_blocks": "oft_blocks",
     ".rescale": "rescale",
     **{f".{part}.weight": f"glora.{part}" for part in ("a1", "a2", "b1", "b2")},
     **{f".lokr_{part}": f"lokr.{part}" for part in ("w1", "w1_a", "w1_b", "w2", "w2_a", "w2_b", "t2")},
 }
+_PLAIN = "diffusion_model."
+"""Where files keep the names of the original single file, and name biases beside weights."""
 _NOT_HELD = (".bias_indices", ".bias_values", ".bias_size", ".reshape_weight", ".scalar")
 
 
@@ -96,11 +99,16 @@ def _collect(
             delta = _delta(parts)
         except (KeyError, RuntimeError) as error:
             raise CorruptFile(f"{file.name} holds only parts of the adapter of {base}: {error} is missing.") from error
-        if delta is not None:
+        if delta is not None and base.startswith(_PLAIN) and base.endswith(".bias"):
+            biases[base.removesuffix(".bias")] = Adapter(delta)
+        elif delta is not None:
             alpha = float(parts["alpha"]) if "alpha" in parts else None
             weights[base] = Adapter(delta, alpha, parts.get("magnitude"))
-        if "diff_b" in parts:
-            biases[base] = Adapter(FullDelta(parts["diff_b"]))
+        bias = parts.get("diff_b", parts.get("b_norm") if "w_norm" in parts else None)
+        if bias is not None:
+            biases[base] = Adapter(FullDelta(bias))
+        elif "b_norm" in parts:  # which ComfyUI reads beside a w_norm only
+            unread.append(f"{base}.b_norm")
     if not weights and not biases:
         shown = ", ".join(sorted(opened.names())[:3])
         raise UnsupportedArchitecture(
@@ -122,7 +130,8 @@ def _delta(parts: Mapping[str, Tensor]) -> Delta | RelativeDelta | None:
         return lokr(kron)
     if (found := relative(parts)) is not None:
         return found
-    return FullDelta(parts["diff"]) if "diff" in parts else None
+    whole = parts.get("diff", parts.get("w_norm"))
+    return None if whole is None else FullDelta(whole)
 
 
 def split_name(name: str) -> tuple[str, str | None]:

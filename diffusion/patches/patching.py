@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import torch
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
@@ -17,14 +17,12 @@ from diffusion.held import HeldWeights, held_by
 from diffusion.keys import NameMap, original_unet_names
 from diffusion.loaded import LoadedClip, LoadedUnet
 from diffusion.patches.apply import Change, Changes, changed_copy
-from diffusion.patches.lora import Part, Shapes, check_fit, fit
+from diffusion.patches.lora import Part, check_fit, fit
 from diffusion.patches.lora_file import LoraFile
-from diffusion.patches.merge import CannotMerge, merge_changes
+from diffusion.patches.merge import Counterpart, clip_places, merge_changes
 from diffusion.patches.multiply import multiply_changes
-from diffusion.patches.targets import text_targets, unet_targets
+from diffusion.patches.targets import TEXT_ENCODER, UNET, text_targets, unet_targets
 from diffusion.values import ClipRef, FileRef, LoraPatch, MergePatch, ModelRef, MultiplyPatch
-
-M = TypeVar("M", bound=nn.Module)
 
 
 class Loras(Protocol):
@@ -41,26 +39,18 @@ class Models(Loras, Protocol):
     def clip(self, ref: ClipRef, *, hold: bool = True) -> LoadedClip: ...
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Counterpart:
-    """A model to be merged into another: its parameters' shapes, and the parameter of a name."""
-
-    shapes: Shapes
-    read: Callable[[str], Tensor]
-
-
 def unet_part(module: nn.Module, config: UnetConfig) -> Part:
     """A U-Net, with or without weights, as LoRA files see it."""
     shapes = shapes_of(module)
     place = original_unet_names(config)
-    return Part("U-Net", unet_targets(shapes, {name: place(name) for name in shapes}), shapes)
+    return Part(UNET, unet_targets(shapes, {name: place(name) for name in shapes}), shapes)
 
 
 def clip_part(module: nn.Module) -> Part:
     """A text encoder, or the list of a model's, with or without weights, as LoRA files see it."""
     shapes = shapes_of(module)
     towers = [f"{place}." for place in range(len(module))] if isinstance(module, nn.ModuleList) else [""]
-    return Part("text encoder", text_targets(shapes, towers), shapes)
+    return Part(TEXT_ENCODER, text_targets(shapes, towers), shapes)
 
 
 def patched_unet(base: LoadedUnet, patches: Sequence[object], family: str, models: Models) -> UNet2DConditionModel:
@@ -68,23 +58,26 @@ def patched_unet(base: LoadedUnet, patches: Sequence[object], family: str, model
 
     def counterpart(other: ModelRef | ClipRef) -> Counterpart:
         assert isinstance(other, ModelRef)
-        module = models.unet(other, hold=False).module
-        return Counterpart(shapes_of(module), held_by(module).weight)
+        loaded = models.unet(other, hold=False)
+        return Counterpart(shapes_of(loaded.module), held_by(loaded.module).weight, original_unet_names(loaded.config))
 
     part, place = unet_part(base.module, base.config), original_unet_names(base.config)
     return changed_copy(base.module, changes_by(patches, part, family, place, models, counterpart))
 
 
-def patched_clip(module: M, patches: Sequence[object], family: str, models: Models) -> M:
-    """The text encoder, or list of them, with patches applied and weights rounded as those of a file are."""
+def patched_clip(base: LoadedClip, patches: Sequence[object], family: str, models: Models) -> nn.ModuleList:
+    """The text encoders with patches applied and weights rounded as those of a file are."""
 
     def counterpart(other: ModelRef | ClipRef) -> Counterpart:
         assert isinstance(other, ClipRef)
-        loaded = models.clip(replace(other, patches=()), hold=False).module
-        more = changes_by(other.patches, clip_part(loaded), family, str, models, counterpart)
-        return Counterpart(shapes_of(loaded), partial(_changed, held_by(loaded), more))
+        loaded = models.clip(replace(other, patches=()), hold=False)
+        theirs, held = clip_places(loaded.configs), held_by(loaded.module)
+        more = changes_by(other.patches, clip_part(loaded.module), family, theirs, models, counterpart)
+        return Counterpart(shapes_of(loaded.module), partial(_changed, held, more), theirs)
 
-    return changed_copy(module, changes_by(patches, clip_part(module), family, str, models, counterpart), TEXT_WEIGHTS)
+    place = clip_places(base.configs)
+    changes = changes_by(patches, clip_part(base.module), family, place, models, counterpart)
+    return changed_copy(base.module, changes, TEXT_WEIGHTS)
 
 
 @torch.no_grad()
@@ -116,13 +109,7 @@ def changes_by(
             case MultiplyPatch(factors):
                 more = multiply_changes(part.shapes, factors)
             case MergePatch(other, shares):
-                theirs = counterpart(other)
-                name = other.file.name if isinstance(other, ModelRef) else other.files[0].name
-                try:
-                    more = merge_changes(part.shapes, theirs.shapes, theirs.read, shares, place, other_name=name)
-                except CannotMerge as error:
-                    error.input = "model2" if isinstance(other, ModelRef) else "clip2"
-                    raise
+                more = merge_changes(part.shapes, counterpart(other), shares, place)
             case _:
                 raise TypeError(f"{patch!r} is no patch of a {part.title}")
         for name, steps in more.items():

@@ -110,8 +110,23 @@ class GloraDelta(RelativeDelta):
         return inputs and outputs and ranks == (rank, rank, rank)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Replacement(RelativeDelta):
+    """Another weight, which takes the place of the old at any strength: so does ComfyUI."""
+
+    value: Tensor
+
+    def change_of(self, weight: Tensor, strength: float) -> Tensor:
+        return (self.value.reshape(weight.shape) - weight) / strength
+
+    def fits(self, shape: torch.Size) -> bool:
+        return self.value.shape == shape
+
+
 def relative(parts: Mapping[str, Tensor]) -> RelativeDelta | None:
     """The adapter that tensors make, by their names without the weight's; None when they make none of these."""
+    if "set" in parts:
+        return Replacement(parts["set"])
     limit = float(parts["alpha"]) if "alpha" in parts else 0.0
     blocks = parts.get("oft_blocks")
     if blocks is not None:

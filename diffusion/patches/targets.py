@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 Targets = Mapping[str, str]
 """From a name in a LoRA file to the path of a layer, such as `mid_block.attentions.0.proj_in`."""
 
+UNET, TEXT_ENCODER = "U-Net", "text encoder"
 _UNET_PATHS = ("", "unet.", "base_model.model.", "unet.base_model.model.", "base_model.model.unet.")
 
 
@@ -44,7 +45,8 @@ def text_targets(parameters: Iterable[str], towers: Sequence[str]) -> dict[str, 
                     path = f"text_model.{path.removeprefix('text_model.')}"
                 prefixes = (*_FIRST_TEXT, *_SECOND_TEXT) if len(towers) == 1 else (_FIRST_TEXT, _SECOND_TEXT)[place]
                 for prefix in prefixes:
-                    found.setdefault(prefix + (path if prefix.endswith(".") else _flat(path)), layer)
+                    if _is_known(prefix, path):
+                        found.setdefault(prefix + (path if prefix.endswith(".") else _flat(path)), layer)
     return found
 
 
@@ -59,6 +61,7 @@ _FIRST_TEXT = (
     "cond_stage_model.transformer.",
     "clip_l.transformer.",
     "text_encoders.clip_l.transformer.",
+    "text_encoders.clip_h.transformer.",
 )
 """How files call the only text encoder of a model, or CLIP-L where there are two: with underscores, or a path."""
 
@@ -70,6 +73,23 @@ _SECOND_TEXT = (
     "text_encoders.clip_g.transformer.",
 )
 """How files call the larger of two text encoders."""
+
+
+_TRAINED = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
+"""The layers of text encoders that trainers' spellings are known for: ComfyUI passes over others, such as norms."""
+
+
+def component_of(name: str) -> str | None:
+    """Which component a name in a file begins like; None for one that does not say."""
+    if name.startswith(("lora_te", "lycoris_te", "text_encoder", "cond_stage_model.", "clip_")):
+        return TEXT_ENCODER
+    return UNET if name.startswith(("lora_unet_", "lycoris_", "unet.", "diffusion_model.")) else None
+
+
+def _is_known(prefix: str, path: str) -> bool:
+    if prefix.endswith(".transformer."):
+        return True
+    return path.endswith(_TRAINED) or (path == "text_projection" and prefix in ("lora_te1_", "lora_te2_"))
 
 
 def _layers(parameters: Iterable[str], original: Mapping[str, str]) -> Iterable[tuple[str, str]]:

@@ -69,6 +69,7 @@ class Sides:
         self._check = check
         self._patches = tuple(patches)
         self._shape = start.latent.shape
+        self._second = "cond2" if "cond2" in conditionings else "negative"
         entries: dict[str, Sequence[CondEntry]] = {}
         for name, conditioning in conditionings.items():
             if not conditioning.entries:
@@ -117,7 +118,7 @@ class Sides:
         if batch.channels is not None:
             scaled = torch.cat([scaled, batch.channels], dim=1)
         size = (int(piece.shape[-2]), int(piece.shape[-1]))
-        call = PassInfo(sigma, size, tuple(prompt.side for prompt in batch.prompts), piece.shape[0])
+        call = PassInfo(sigma, size, tuple(prompt.side for prompt in batch.prompts), piece.shape[0], self._second)
         with ExitStack() as stack:
             for patch in patches:
                 stack.enter_context(patch.during(call))

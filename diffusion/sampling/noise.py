@@ -18,7 +18,10 @@ def initial_noise(shape: Sequence[int], seed: int, batch_index: Sequence[int] | 
     With `batch_index`, item i is the draw of that number, as it would be in a batch that starts at 0, so that one
     picture of a batch can be made again by itself.
     """
-    generator = torch.Generator("cpu").manual_seed(seed)
+    return _first_noise(torch.Generator("cpu").manual_seed(seed), shape, batch_index)
+
+
+def _first_noise(generator: torch.Generator, shape: Sequence[int], batch_index: Sequence[int] | None) -> Tensor:
     if batch_index is None:
         return torch.randn(tuple(shape), generator=generator)
     draws = [torch.randn((1, *shape[1:]), generator=generator) for _ in range(max(batch_index) + 1)]
@@ -35,16 +38,16 @@ def generator_noise(x: Tensor, seed: int) -> Noise:
     return draw
 
 
-def generator_after(shape: Sequence[int], seed: int) -> torch.Generator:
-    """A CPU generator that goes on where the first noise of a run in this shape left off."""
+def generator_after(shape: Sequence[int], seed: int, batch_index: Sequence[int] | None = None) -> torch.Generator:
+    """A CPU generator that goes on where the first noise of a run in this shape left off; for the rest see
+    `initial_noise`."""
     generator = torch.Generator("cpu").manual_seed(seed)
-    torch.randn(tuple(shape), generator=generator)
+    _first_noise(generator, shape, batch_index)
     return generator
 
 
-def any_size_noise(x: Tensor, seed: int) -> Callable[[Tensor], Tensor]:
-    """Draws in the shape of whatever it is given, after those of the first noise; `x` is the latent at the start."""
-    generator = generator_after(x.shape, seed)
+def any_size_noise(generator: torch.Generator) -> Callable[[Tensor], Tensor]:
+    """Draws in the shape of whatever it is given."""
     return lambda like: torch.randn(like.shape, generator=generator).to(like.device, like.dtype)
 
 

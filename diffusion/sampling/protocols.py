@@ -21,11 +21,13 @@ a latent consistency model, or the clean latent of a network that reads x as it 
 @dataclass(frozen=True, slots=True, eq=False)
 class Start:
     """What a run starts from: the latent `[B,C,h,w]` in the network's scale, before noise, its mask `[B,1,h,w]` (1
-    where to sample) or None, and the seed."""
+    where to sample) or None, and the seed. `generator` has drawn the first noise, and is what all draws from that have
+    no seed of their own; None makes it from the seed."""
 
     latent: Tensor
     mask: Tensor | None = None
     seed: int = 0
+    generator: torch.Generator | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +44,10 @@ class Residuals:
     def times(self, strength: float) -> Residuals:
         middle = None if self.middle is None else self.middle * strength
         return Residuals(_times(self.down, strength), middle, _times(self.inside, strength))
+
+    def to(self, dtype: torch.dtype) -> Residuals:
+        middle = None if self.middle is None else self.middle.to(dtype)
+        return Residuals(tuple(x.to(dtype) for x in self.down), middle, tuple(x.to(dtype) for x in self.inside))
 
     def plus(self, other: Residuals) -> Residuals:
         middles = [each for each in (self.middle, other.middle) if each is not None]

@@ -14,7 +14,7 @@ from diffusion.errors import BadLatent, DiffusionError
 from diffusion.ops.batches import repeat_to
 from diffusion.sampling.discrete import DiscreteSchedule
 from diffusion.sampling.mask import MaskedDenoise, fit_mask
-from diffusion.sampling.noise import initial_noise
+from diffusion.sampling.noise import generator_after, initial_noise
 from diffusion.sampling.protocols import DenoiserModel, GuidedDenoise, OnStep, Start, StepInfo
 from diffusion.sampling.run_patches import RunPatch, patches_of
 from diffusion.sampling.samplers import Sampler
@@ -60,11 +60,14 @@ def run(
         mask = None
         if latent.noise_mask is not None:
             mask = fit_mask(latent.noise_mask, samples.shape).to(model.device)
-        start = Start(original, mask, noise.seed)
+        outside, generator = first, generator_after(samples.shape, noise.seed, latent.batch_index)
+        if sampler.fresh_mask_noise:
+            generator = torch.Generator("cpu").manual_seed((noise.seed + 1) % 2**64)
+            outside = torch.randn(samples.shape, generator=generator)
+        start = Start(original, mask, noise.seed, generator)
         patches = patches_of(model, start, levels)
         denoise = guide(start, patches)
         if mask is not None:
-            outside = initial_noise(samples.shape, (noise.seed + 1) % 2**64) if sampler.fresh_mask_noise else first
             denoise = MaskedDenoise(denoise, mask, original, outside.to(model.device), patches)
         last: list[Tensor] = []
 
@@ -75,7 +78,7 @@ def run(
 
         x = torch.add(original, first.to(model.device), alpha=noise_amount(model.sampling, levels[0]))
         if len(levels) > 1:
-            x = sampler(denoise, x, levels, seed=noise.seed, levels=model.sampling, report=report)
+            x = sampler(denoise, x, levels, seed=noise.seed, levels=model.sampling, report=report, generator=generator)
     # Outside of inference mode, so that what leaves is an ordinary tensor.
     result = replace(latent, samples=(x / model.latent_scale).to("cpu", torch.float32))
     if not last:

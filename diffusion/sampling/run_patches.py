@@ -19,12 +19,14 @@ from diffusion.sampling.protocols import Start
 @dataclass(frozen=True, slots=True)
 class PassInfo:
     """One forward pass: its noise level, the size (height, width) of the piece of the latent it sees, and the sides
-    whose prompts are stacked in it, in order, each with `batch` rows."""
+    whose prompts are stacked in it, in order, each with `batch` rows. `second` is the side that ComfyUI counts second
+    in this guidance."""
 
     sigma: float
     size: tuple[int, int]
     sides: tuple[str, ...]
     batch: int
+    second: str = "negative"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from diffusion.sampling import dpm, dpmpp, er_sde, euler, lcm, multistep, res, sa_solver, sde, seeds, unipc
 from diffusion.sampling.discrete import DiscreteSchedule
 from diffusion.sampling.names import check_sampler
-from diffusion.sampling.noise import any_size_noise, brownian_noise, generator_noise
+from diffusion.sampling.noise import any_size_noise, brownian_noise, generator_after, generator_noise
 from diffusion.sampling.protocols import GuidedDenoise, Report
 
 NoiseSource = Literal["none", "generator", "brownian", "brownian_on_device", "any_size"]
@@ -31,7 +32,10 @@ class Sampler:
     level_options: Callable[[DiscreteSchedule], Mapping[str, object]] | None = None
     """Settings that depend on the model's noise levels; `options` go before them."""
     fresh_mask_noise: bool = False
-    """With a noise mask, what lies outside is noised with a second draw (seed + 1)."""
+    """With a noise mask, what lies outside is noised with a second draw (seed + 1). The run's generator goes on from
+    there, mask or not."""
+    discards_noise: bool = False
+    """It draws noise before each step and makes no use of it; where options draw too, pictures show that."""
     rises: bool = False
     """Whether it can follow sigmas that rise even while it adds noise; every sampler can that adds none."""
     repeats: bool = False
@@ -46,15 +50,19 @@ class Sampler:
         seed: int,
         levels: DiscreteSchedule,
         report: Report,
+        generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Run from `x` at the first of `sigmas` to the last. `levels` are the model's; `seed` that of added noise."""
+        """Run from `x` at the first of `sigmas` to the last. `levels` are the model's; `seed` that of added noise, and
+        `generator` what the run's unseeded draws come from (None: one that has drawn the first noise of the seed)."""
         options = {**(self.level_options(levels) if self.level_options else {}), **self.options}
         if self.noise == "generator":
             options["noise"] = generator_noise(x, seed)
         elif self.noise == "any_size":
-            options["noise"] = any_size_noise(x, seed)
+            options["noise"] = any_size_noise(generator or generator_after(x.shape, seed))
         elif self.noise != "none":
             options["noise"] = brownian_noise(x, sigmas, seed, on_device=self.noise == "brownian_on_device")
+        if self.discards_noise and generator is not None and x.device.type == "cpu":
+            report = _discarding(report, x.shape, generator)
         return self.run(denoise, x, sigmas, report=report, **options)
 
     @property
@@ -65,6 +73,17 @@ class Sampler:
     def with_options(self, **options: object) -> Sampler:
         """The same sampler with other settings."""
         return replace(self, options={**self.options, **options})
+
+
+def _discarding(report: Report, shape: torch.Size, generator: torch.Generator) -> Report:
+    """A report that draws noise of a shape before each step."""
+    torch.randn(shape, generator=generator)
+
+    def reported(step: int, sigma: float, denoised: Tensor) -> None:
+        report(step, sigma, denoised)
+        torch.randn(shape, generator=generator)
+
+    return reported
 
 
 def sampler_named(name: str) -> Sampler:
@@ -89,7 +108,7 @@ SAMPLER_TABLE: Mapping[str, Sampler] = {
     "euler_ancestral": _ancestral(euler.euler_ancestral),
     "euler_ancestral_cfg_pp": _ancestral(euler.euler_ancestral_cfg_pp),
     "heun": Sampler(euler.heun),
-    "heunpp2": Sampler(euler.heunpp2),
+    "heunpp2": Sampler(euler.heunpp2, discards_noise=True),
     "dpm_2": Sampler(dpm.dpm_2, drops_penultimate=True),
     "dpm_2_ancestral": _ancestral(dpm.dpm_2_ancestral, drops_penultimate=True),
     "lms": Sampler(multistep.lms),

@@ -105,6 +105,7 @@ def config_metadata(found: Architecture) -> dict[str, str]:
     if found.unet is not None:
         levels = found.schedule
         params |= {"linear_start": levels.linear_start, "linear_end": levels.linear_end, "timesteps": levels.timesteps}
+        params |= {"zero_terminal_snr": True} if levels.zero_terminal else {}
         params |= {"parameterization": found.prediction, "unet_config": {"params": _unet_params(found.unet)}}
     if isinstance(found.vae, VaeConfig):
         params["first_stage_config"] = {"params": {"ddconfig": {"norm_num_groups": found.vae.norm_groups}}}

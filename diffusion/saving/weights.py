@@ -31,7 +31,8 @@ from diffusion.build import (
 from diffusion.checkpoint_file import CheckpointFile, open_checkpoint
 from diffusion.keys import NameMap, clip_names, original_unet_names
 from diffusion.patches.apply import Changes
-from diffusion.patches.patching import Counterpart, changes_by, clip_part, shapes_of, unet_part
+from diffusion.patches.merge import Counterpart, clip_places
+from diffusion.patches.patching import changes_by, clip_part, shapes_of, unet_part
 from diffusion.residency import ROUNDED, Residency
 from diffusion.values import ClipRef, FileRef, ModelRef, VaeRef
 
@@ -57,7 +58,8 @@ def unet_weights(ref: ModelRef, models: Residency, files: ExitStack) -> tuple[Un
 
     def counterpart(other: ModelRef | ClipRef) -> Counterpart:
         assert isinstance(other, ModelRef)
-        return _counterpart(unet_weights(other, models, files)[1])
+        theirs, weights = unet_weights(other, models, files)
+        return Counterpart(weights.shapes, weights.read, original_unet_names(theirs))
 
     changes = changes_by(
         ref.patches, unet_part(module, config), found.family, original_unet_names(config), models, counterpart
@@ -81,10 +83,12 @@ def clip_weights(
 
     def counterpart(other: ModelRef | ClipRef) -> Counterpart:
         assert isinstance(other, ClipRef)
-        return _counterpart(_joined(clip_weights(other, models, files)[1]))
+        theirs, towers = clip_weights(other, models, files)
+        weights = _joined(towers)
+        return Counterpart(weights.shapes, weights.read, clip_places(theirs))
 
     family = models.describe(ref.files[0], ref.config).family
-    changes = changes_by(ref.patches, clip_part(modules), family, str, models, counterpart)
+    changes = changes_by(ref.patches, clip_part(modules), family, clip_places(configs), models, counterpart)
     return configs, tuple(
         _changed(tower, _below(changes, f"{index}."), models.device) for index, tower in enumerate(towers)
     )
@@ -164,10 +168,6 @@ def _joined(towers: tuple[Weights, ...]) -> Weights:
 
 def _below(changes: Changes, root: str) -> Changes:
     return {name.removeprefix(root): steps for name, steps in changes.items() if name.startswith(root)}
-
-
-def _counterpart(weights: Weights) -> Counterpart:
-    return Counterpart(weights.shapes, weights.read)
 
 
 def _open(file: FileRef, files: ExitStack) -> CheckpointFile:

@@ -22,6 +22,7 @@ from nodes.sdk.fields import (
     Help,
     InputFile,
     InputImage,
+    Keys,
     Label,
     Mentions,
     ModelFile,
@@ -115,17 +116,23 @@ def read_signature(
     context: str | None = None
     for parameter in inspect.signature(function).parameters.values():
         where = f"{name}({parameter.name})"
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
-            raise DeclarationError(f"{where}: write every input as a plain named parameter, not * or **")
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.POSITIONAL_ONLY):
+            raise DeclarationError(f"{where}: write every input as a plain named parameter, not *")
         if parameter.name not in hints:
             raise DeclarationError(f"{where}: annotate the input, for example `{parameter.name}: int = 0`")
         hint = hints[parameter.name]
+        if parameter.kind is parameter.VAR_KEYWORD:
+            keys = next((each for each in _strip_annotated(where, hint)[1] if isinstance(each, Keys)), None)
+            if keys is None:
+                raise DeclarationError(f"{where}: write every input as a plain named parameter, or `**` with Keys(...)")
+            inputs += [_input(f"{name}({key})", key, keys.default, hint) for key in keys.names]
+            continue
         if hint is Context:
             if context is not None:
                 raise DeclarationError(f"{where}: a node takes one Context, and {context!r} already is it")
             context = parameter.name
             continue
-        inputs.append(_input(where, parameter, hint))
+        inputs.append(_input(where, parameter.name, parameter.default, hint))
     return NodeSpec(
         id=name,
         title=title,
@@ -141,11 +148,11 @@ def read_signature(
     )
 
 
-def _input(where: str, parameter: inspect.Parameter, hint: object) -> InputSpec:
+def _input(where: str, name: str, given: Any, hint: object) -> InputSpec:
     hint, fields = _strip_annotated(where, hint)
     hint, optional = _strip_optional(where, hint)
-    default: Any = None if parameter.default is parameter.empty else parameter.default
-    has_default = parameter.default is not parameter.empty
+    has_default = given is not inspect.Parameter.empty
+    default: Any = given if has_default else None
     if optional and not (has_default and default is None):
         raise DeclarationError(f"{where}: an optional input needs the default None")
 
@@ -210,7 +217,7 @@ def _input(where: str, parameter: inspect.Parameter, hint: object) -> InputSpec:
     text = found.get(Help)
     mentions = found.get(Mentions)
     return InputSpec(
-        name=parameter.name,
+        name=name,
         type=type_id,
         required=not optional,
         default=default,

@@ -60,6 +60,14 @@ class Seed:
 
 
 @dataclass(frozen=True, slots=True)
+class Keys:
+    """Many inputs of one kind, for a `**` parameter: one for each name, which may be any text, with one default."""
+
+    names: tuple[str, ...]
+    default: int | float | str | bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Help:
     """One or two sentences shown beside the input."""
 
@@ -78,4 +86,6 @@ class Advanced:
     """Hidden until the person asks for the rarely used inputs."""
 
 
-Field = Range | Choices | ModelFile | InputImage | InputFile | Multiline | Mentions | Seed | Help | Label | Advanced
+Field = (
+    Range | Choices | ModelFile | InputImage | InputFile | Multiline | Mentions | Seed | Keys | Help | Label | Advanced
+)

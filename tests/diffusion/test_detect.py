@@ -6,10 +6,13 @@ import json
 import pytest
 
 from diffusion.architecture import VaeConfig
+from diffusion.build import clip_skeleton
 from diffusion.detect import detect
 from diffusion.errors import BadConfig, UnsupportedArchitecture
+from diffusion.keys import clip_names
 from diffusion.sidecar import Sidecar
 from tests.diffusion import tiny
+from tests.diffusion.test_families import SD2_CLIP
 from tests.reference.recipes import DATA, layout
 
 Shapes = dict[str, tuple[int, ...]]
@@ -149,3 +152,15 @@ def test_any_tensor_of_the_wrong_rank_is_a_clean_error(shapes: Shapes, dimension
 
 def test_the_layouts_are_those_that_are_tested():
     assert set(json.loads((DATA / "layouts.json").read_text())) >= {"sd15", "sdxl-base"}
+
+
+def test_sd2_in_the_layout_of_sdxl_is_read_as_sd2():
+    config = dataclasses.replace(
+        SD2_CLIP, width=1024, layers=24, heads=16, projection=1024, feed_forward=4096,
+        root="conditioner.embedders.0.model.",
+    )  # fmt: skip
+    place = clip_names(config)
+    (module,) = clip_skeleton([config])
+    shapes = {place(name): tuple(value.shape) for name, value in module.named_parameters()}
+    (found,) = detect(shapes).clip
+    assert (found.norm_hidden, found.default_layer) == (True, -2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -221,6 +222,15 @@ def test_a_marked_file_predicts_velocity_and_ends_in_noise_alone(residency: Resi
     unet = residency.unet(ModelRef(save(folder, "checkpoints", "marked.safetensors", marked)))
     assert unet.prediction == "v"
     assert unet.sampling.sigma_max > 4000
+
+
+@pytest.mark.parametrize("alone", [("ztsnr", xl.tensors), ("ztsnr", tiny.tensors), ("v_pred", tiny.tensors)])
+def test_marks_count_for_sdxl_alone_and_the_schedule_only_beside_the_velocity(
+    residency: Residency, folder: Path, alone: tuple[str, Callable[[], dict[str, Tensor]]]
+):
+    mark, make = alone
+    found = residency.describe(save(folder, "checkpoints", "mark.safetensors", {**make(), mark: torch.zeros(0)}), None)
+    assert (found.prediction, found.schedule.zero_terminal) == ("eps", False)
 
 
 def test_an_earlier_layer_of_sd2_goes_through_the_norm_and_the_default_is_the_last_but_one(

@@ -22,7 +22,7 @@ model:
       params:
         ddconfig: {norm_num_groups: 4}
     cond_stage_config:
-      params: {heads: 2, hidden_act: quick_gelu}
+      params: {heads: 2, hidden_act: quick_gelu, layer_idx: -2}
 """
 
 
@@ -37,6 +37,7 @@ def test_a_config_gives_what_shapes_cannot(tmp_path: Path):
     assert side.schedule == ScheduleConfig(0.001, 0.02, 500)
     assert (side.prediction, side.scale) == ("v", 0.2)
     assert (side.unet_heads, side.unet_head_channels) == (2, None)
+    assert side.clip_layer == -2
     assert (side.unet_norm_groups, side.vae_norm_groups, side.clip_heads) == (8, 4, 2)
 
 
@@ -57,6 +58,7 @@ def test_a_config_may_say_nothing(tmp_path: Path):
         "model: {params: {unet_config: {params: {num_heads: 0}}}}",
         "model: {params: {unet_config: 3}}",
         "model: {params: {parameterization: x}}",
+        "model: {params: {cond_stage_config: {params: {layer_idx: 11}}}}",
         "model: {params: {scale_factor: -1}}",
         "model: !!python/object/apply:os.mkdir [/tmp/never]",
         "[" * 5000,

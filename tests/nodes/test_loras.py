@@ -67,3 +67,16 @@ def test_a_strength_that_is_no_number_is_refused(job: FakeContext, blamed: str):
     with pytest.raises(NodeError) as caught:
         LoraLoader(job, model, clip, "style.safetensors", **{blamed: math.nan})
     assert caught.value.input == blamed
+
+
+def test_a_part_with_strength_zero_is_not_checked(job: FakeContext):
+    model, clip, _ = CheckpointLoader(job, "tiny.safetensors")
+    assert LoraLoader(job, model, clip, "missing.safetensors", 0.0, 0.0) == (model, clip)
+    assert LoraLoaderModelOnly(job, model, "missing.safetensors", 0.0) == model
+    text = {key: value for key, value in lora_files.tensors("kohya").items() if key.startswith("lora_te")}
+    lora_files.write(
+        job.library.models_dir, "half.safetensors", text | lora_files.tensors("kohya", text=False, scale=2)
+    )
+    assert len(LoraLoader(job, model, clip, "half.safetensors", 0.0, 1.0).CLIP.patches) == 1
+    with pytest.raises(WrongLora):
+        LoraLoader(job, model, clip, "half.safetensors", 1.0, 1.0)

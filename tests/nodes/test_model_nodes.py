@@ -232,3 +232,12 @@ def test_a_diffusers_folder_loads_with_what_its_scheduler_says(job: FakeContext)
     with pytest.raises(MissingComponent, match="vae") as caught:
         DiffusersLoader(job, "mine")
     assert caught.value.input == "model_path"
+
+
+def test_a_chosen_config_says_which_layer_of_the_text_encoder_is_read(job: FakeContext):
+    config = job.library.models_dir / "configs" / "clip_skip_2.yaml"
+    config.parent.mkdir(exist_ok=True)
+    config.write_text("model: {params: {cond_stage_config: {params: {layer_idx: -2}}}}")
+    clip = CheckpointLoader(job, "tiny.safetensors", "clip_skip_2.yaml").CLIP
+    assert clip.stop_at_layer == -2
+    assert CheckpointLoader(job, "tiny.safetensors").CLIP.stop_at_layer is None

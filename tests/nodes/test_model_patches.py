@@ -108,6 +108,18 @@ def test_a_patch_changes_the_picture_and_its_neutral_setting_does_not(parts: Par
         assert apart(sample(parts, neutral), plain) < 1e-4
 
 
+def test_perturbed_attention_spares_the_attention_that_self_attention_guidance_watches(parts: Parts):
+    def watched(model: ModelRef) -> ModelRef:
+        return patches.SelfAttentionGuidance(model, 1.0)
+
+    alone = sample(parts, watched)
+    both = [
+        sample(parts, lambda m: watched(patches.PerturbedAttentionGuidance(m))),
+        sample(parts, lambda m: patches.PerturbedAttentionGuidance(watched(m))),
+    ]
+    assert all(apart(each, alone) < 1e-5 for each in both)
+
+
 def test_a_patched_run_leaves_nothing_behind(parts: Parts):
     plain, loads = sample(parts), parts.context.residency.loads.unet
     sample(parts, lambda m: patches.FreeU(patches.TomePatchModel(patches.PerturbedAttentionGuidance(m))))
@@ -139,9 +151,10 @@ def test_downscaling_every_block_fits_the_way_up(parts: Parts):
                 steps=1,
             )
             assert torch.isfinite(changed).all()
-    with pytest.raises(DiffusionError, match="no input block 32") as caught:
-        sample(parts, lambda m: patches.PatchModelAddDownscale(m, 32))
-    assert caught.value.input == "block_number"
+
+
+def test_downscaling_beyond_the_last_block_does_nothing(parts: Parts):
+    assert torch.equal(sample(parts, lambda m: patches.PatchModelAddDownscale(m, 32)), sample(parts))
 
 
 def test_a_grey_mask_changes_less_than_a_white_one(parts: Parts):

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from diffusers.models.attention_processor import Attention
+from torch import Tensor, nn
 
 from diffusion.model_options import HyperTileOption
-from diffusion.model_patches.attention_guidance import blurred, token_grid
+from diffusion.model_patches.attention_guidance import SelfAttention, attention_received, blurred, token_grid
 from diffusion.model_patches.differential import Differential
 from diffusion.model_patches.freeu import damped
 from diffusion.model_patches.rescale import RescaleCfg
 from diffusion.model_patches.tiling import HyperTile, from_tiles, into_tiles
 from diffusion.model_patches.token_merging import match, merged, spread
-from diffusion.sampling.run_patches import RunPatch, Seen, mixed
+from diffusion.sampling.run_patches import PassInfo, RunPatch, Seen, mixed
 from tests.diffusion.sampling.models import LEVELS
 
 SIGMA = 3.0
@@ -58,6 +60,12 @@ def test_a_grey_mask_opens_where_enough_of_the_run_is_done():
     assert torch.allclose(Differential(LEVELS, sigmas, 0.5).mask(grey, 3.0), ((grey >= left).float() + grey) / 2)
 
 
+def test_a_run_within_one_timestep_samples_nothing_under_a_grey_mask():
+    grey = torch.linspace(0, 1, 11).reshape(1, 1, 1, 11)
+    last = Differential(LEVELS, [LEVELS.sigma_min, 0.0], 1.0)
+    assert not last.mask(grey, LEVELS.sigma_min).any()
+
+
 def test_damping_scales_the_low_frequencies_only():
     flat, fine = torch.ones(1, 1, 8, 8), torch.ones(1, 1, 8, 8)
     fine[..., ::2] = -1.0
@@ -78,7 +86,8 @@ def test_the_blur_keeps_the_mean_of_a_flat_picture_and_smooths_others():
 
 
 @pytest.mark.parametrize(
-    ("count", "size", "grid"), [(64, (64, 64), (8, 8)), (96, (64, 96), (8, 12)), (7, (8, 8), (1, 7))]
+    ("count", "size", "grid"),
+    [(64, (64, 64), (8, 8)), (96, (64, 96), (8, 12)), (7, (8, 8), (1, 7)), (4, (9, 16), (2, 2))],
 )
 def test_tokens_stand_in_the_proportions_of_the_latent(count: int, size: tuple[int, int], grid: tuple[int, int]):
     assert token_grid(count, *size) == grid
@@ -139,3 +148,46 @@ def test_a_stretched_schedule_ends_in_noise_and_keeps_its_first_level():
 def test_a_picture_that_is_not_square_is_tiled_as_if_it_lay_on_its_side():
     tile = HyperTile(torch.nn.Module(), HyperTileOption(64, 1, 0, False), torch.Generator())
     assert tile._grid(16 * 40, (16, 40)) == (5, 2, 40, 16)  # pyright: ignore[reportPrivateUsage]
+
+
+def test_each_tile_attends_to_a_run_of_tokens_row_after_row():
+    attention: Any = Attention(16, heads=2, dim_head=8)
+    size = 8, 16
+    tile = HyperTile(nn.ModuleDict({"attn1": attention}), HyperTileOption(64, 1, 0, False), torch.Generator())
+    tokens = drawn(0, 2, 8 * 16, 16)
+    with torch.no_grad(), tile.during(PassInfo(1.0, size, ("positive",), 2)):
+        found = attention(tokens)
+        queries = into_tiles(attention.to_q(tokens), (2, 1, 16, 8)).unflatten(-1, (2, 8)).transpose(1, 2)
+        keys, values = (
+            layer(tokens).reshape(4, -1, 2, 8).transpose(1, 2) for layer in (attention.to_k, attention.to_v)
+        )
+        mixed = nn.functional.scaled_dot_product_attention(queries, keys, values)
+        expected = from_tiles(attention.to_out[0](mixed.transpose(1, 2).flatten(2)), (2, 1, 16, 8))
+    assert torch.allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("sides", "second", "place"),
+    [
+        (("positive", "negative"), "negative", 1),
+        (("positive", "negative", "negative"), "negative", 2),
+        (("cond1", "cond2", "negative"), "cond2", 1),
+        (("cond1", "negative"), "cond2", None),
+    ],
+)
+def test_the_attention_that_is_watched_is_that_of_the_last_prompt_of_the_second_side(
+    sides: tuple[str, ...], second: str, place: int | None
+):
+    attention: Any = Attention(16, heads=2, dim_head=8)
+    unet = nn.Module()
+    unet.add_module("mid_block", nn.ModuleDict({"attn1": attention}))
+    guidance = SelfAttention(unet, 1.0, 2.0)
+    tokens = drawn(0, len(sides), 64, 16)
+    with torch.no_grad(), guidance.during(PassInfo(1.0, (8, 8), sides, 1, second)):
+        attention(tokens)
+        watched = guidance._attended  # pyright: ignore[reportPrivateUsage]
+        if place is None:
+            assert watched is None
+        else:
+            assert watched is not None
+            assert torch.equal(watched, attention_received(attention, tokens[place : place + 1]))

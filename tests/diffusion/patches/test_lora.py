@@ -146,11 +146,12 @@ def test_a_lora_of_sdxl_changes_how_sizes_are_read(residency: Residency, models:
     assert changed.endswith("embedding.linear_1.weight")
 
 
-@pytest.mark.parametrize("prefix", ["lora_te_", "lora_te1_"])
+@pytest.mark.parametrize("prefix", ["lora_te_", "lora_te1_", "text_encoders.clip_h.transformer."])
 def test_a_lora_of_stable_diffusion_2_changes_its_text_encoder(residency: Residency, models: Path, prefix: str):
     path = models / "checkpoints" / "sd2.safetensors"
     save_file({**xl.unet(SD2_UNET), **xl.clip(SD2_CLIP)}, path)
-    key = f"{prefix}text_model_encoder_layers_0_self_attn_v_proj"
+    key = "text_model.encoder.layers.0.self_attn.v_proj"
+    key = prefix + (key if prefix.endswith(".") else key.replace(".", "_"))
     width = SD2_CLIP.width
     content = {f"{key}.lora_up.weight": torch.ones(width, 1), f"{key}.lora_down.weight": torch.ones(1, width)}
     file = residency.library.resolve("loras", lora_files.write(models, f"sd2-{prefix}.safetensors", content))
@@ -187,13 +188,33 @@ def test_a_lora_without_a_key_of_the_model_is_refused(residency: Residency, mode
         residency.check_lora(lora(residency, "flux.safetensors"), ModelRef(checkpoint(residency)), None)
 
 
-def test_a_lora_for_the_text_alone_does_not_fit_a_unet(residency: Residency, models: Path):
+def test_a_lora_for_the_text_alone_changes_no_unet(
+    residency: Residency, models: Path, caplog: pytest.LogCaptureFixture
+):
     kept = {key: value for key, value in lora_files.tensors("kohya").items() if key.startswith("lora_te")}
     lora_files.write(models, "text.safetensors", kept)
     file = lora(residency, "text.safetensors")
     residency.check_lora(file, ModelRef(checkpoint(residency)), ClipRef((checkpoint(residency),)))
-    with pytest.raises(WrongLora, match="0 of its 1 keys match the model's U-Net"):
-        residency.check_lora(file, ModelRef(checkpoint(residency)), None)
+    assert caplog.text == ""
+    residency.check_lora(file, ModelRef(checkpoint(residency)), None)
+    assert "changes nothing: none of its 1 keys is for the U-Net" in caplog.text
+
+
+def test_a_layer_of_another_shape_is_left_out(residency: Residency, models: Path, caplog: pytest.LogCaptureFixture):
+    save_file(xl.unet(replace(tiny.UNET, in_channels=9)), models / "checkpoints" / "inpaint.safetensors")
+    content = lora_files.tensors("kohya", text=False)
+    content |= {"lora_unet_conv_in.lora_up.weight": torch.ones(32, 2, 1, 1),
+                "lora_unet_conv_in.lora_down.weight": torch.ones(2, 4, 3, 3)}  # fmt: skip
+    lora_files.write(models, "locon.safetensors", content)
+    patch = LoraPatch(lora(residency, "locon.safetensors"), 1.0)
+    ref = ModelRef(residency.library.resolve("checkpoints", "inpaint.safetensors"))
+    residency.check_lora(patch.file, ref, None)
+    assert "1 differ in shape (lora_unet_conv_in" in caplog.text
+    before = dict(residency.unet(ref).module.named_parameters())
+    after = dict(residency.unet(replace(ref, patches=(patch,))).module.named_parameters())
+    assert {name for name in before if not torch.equal(before[name], after[name])} == {
+        f"{layer}.weight" for layer in lora_files.UNET_LAYERS
+    }
 
 
 def test_keys_that_no_model_has_are_noted(residency: Residency, models: Path, caplog: pytest.LogCaptureFixture):
@@ -238,6 +259,52 @@ def test_a_bias_and_a_norm_may_change_too(residency: Residency, models: Path):
     after = unet_weights(residency, LoraPatch(lora(residency, "full.safetensors"), 0.5))
     for name, change in (("norm1.weight", 0.5), ("norm1.bias", 1.0), ("conv1.bias", 1.5)):
         assert torch.allclose(after[f"mid_block.resnets.0.{name}"], before[f"mid_block.resnets.0.{name}"] + change)
+
+
+def test_a_bias_of_a_norm_counts_beside_its_weight_only(residency: Residency, models: Path):
+    content = {
+        "lora_unet_mid_block_resnets_0_norm1.b_norm": torch.ones(64),
+        "lora_unet_mid_block_resnets_0_norm2.w_norm": torch.ones(64),
+    }
+    lora_files.write(models, "half-norm.safetensors", content)
+    before = unet_weights(residency)
+    after = unet_weights(residency, LoraPatch(lora(residency, "half-norm.safetensors"), 1.0))
+    changed = [name for name in before if not torch.equal(before[name], after[name])]
+    assert changed == ["mid_block.resnets.0.norm2.weight"]
+
+
+def test_norms_of_text_encoders_are_passed_over_in_trainers_spellings(residency: Residency, models: Path):
+    layer = "text_model.encoder.layers.1"
+    content = lora_files.tensors("kohya") | {
+        f"lora_te_{layer.replace('.', '_')}_layer_norm1.w_norm": torch.ones(64),
+        "text_encoder.text_model.final_layer_norm.diff": torch.ones(64),
+    }
+    lora_files.write(models, "norms.safetensors", content)
+    plain = {f"text_encoders.clip_l.transformer.{layer}.layer_norm1.diff": torch.ones(64)}
+    lora_files.write(models, "plain-norms.safetensors", plain)
+    ref = ClipRef((checkpoint(residency),))
+    before = dict(residency.clip(ref).module.named_parameters())
+    for name, expected in (("norms", "self_attn.q_proj.weight"), ("plain-norms", "layer_norm1.weight")):
+        patch = LoraPatch(lora(residency, f"{name}.safetensors"), 1.0)
+        after = dict(residency.clip(replace(ref, patches=(patch,))).module.named_parameters())
+        assert [each for each in before if not torch.equal(before[each], after[each])] == [
+            each for each in before if each.endswith(f"layers.1.{expected}")
+        ]
+
+
+def test_biases_and_whole_weights_go_by_the_names_of_the_single_file(residency: Residency, models: Path):
+    content = {
+        "diffusion_model.middle_block.0.in_layers.2.bias.diff": torch.full((64,), 2.0),
+        "diffusion_model.middle_block.0.in_layers.0.set_weight": torch.full((64,), 3.0),
+        "diffusion_model.middle_block.0.in_layers.0.bias.set_weight": torch.full((64,), 4.0),
+    }
+    lora_files.write(models, "plain.safetensors", content)
+    before = unet_weights(residency)
+    after = unet_weights(residency, LoraPatch(lora(residency, "plain.safetensors"), 0.5))
+    block = "mid_block.resnets.0"
+    assert torch.allclose(after[f"{block}.conv1.bias"], before[f"{block}.conv1.bias"] + 1.0)
+    assert torch.allclose(after[f"{block}.norm1.weight"], torch.tensor(3.0))
+    assert torch.allclose(after[f"{block}.norm1.bias"], torch.tensor(4.0))
 
 
 def test_the_error_is_one_a_person_can_mend(residency: Residency):

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from diffusion.sampling.noise import brownian_noise, generator_noise, initial_noise
+from diffusion.sampling.noise import any_size_noise, brownian_noise, generator_after, generator_noise, initial_noise
 
 
 def test_a_seed_draws_what_torch_draws_on_the_cpu() -> None:
@@ -47,3 +47,17 @@ def test_a_brownian_increment_has_unit_variance(start: float, end: float) -> Non
     noise = brownian_noise(torch.zeros(1, 4, 64, 64), [10.0, 4.0, 0.3, 0.1, 0.0], 3)(start, end)
     assert float(noise.std()) == pytest.approx(1.0, abs=0.03)
     assert abs(float(noise.mean())) < 0.03
+
+
+@pytest.mark.parametrize(("index", "draws"), [(None, 2), ((2, 0), 3)])
+def test_the_generator_of_a_run_goes_on_behind_all_that_the_first_noise_took(
+    index: tuple[int, ...] | None, draws: int
+) -> None:
+    expected = torch.Generator().manual_seed(5)
+    for _ in range(draws if index else 1):
+        torch.randn((1 if index else draws, 4, 8, 8), generator=expected)
+    found = generator_after((2, 4, 8, 8), 5, index)
+    assert torch.equal(torch.randn(4, generator=found), torch.randn(4, generator=expected))
+    noise = any_size_noise(generator_after((2, 4, 8, 8), 5, index))(torch.zeros(1, 4, 16, 16))
+    assert torch.equal(torch.randn(4, generator=found), torch.randn(4, generator=expected))
+    assert noise.shape == (1, 4, 16, 16)

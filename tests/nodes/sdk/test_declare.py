@@ -18,6 +18,7 @@ from nodes.sdk import (
     Help,
     InputFile,
     InputImage,
+    Keys,
     Label,
     Mask,
     ModelFile,
@@ -130,6 +131,20 @@ def refused(function) -> str:
     with pytest.raises(DeclarationError) as caught:
         declare(function)
     return str(caught.value)
+
+
+def test_keys_make_an_input_of_each_name_in_its_place():
+    @declare
+    def Many(a: int = 0, **parts: Annotated[float, Keys(("in.0.", "out"), 0.5), Range(0.0, 1.0, 0.1)]) -> None: ...
+
+    spec = spec_of(Many)
+    assert [each.name for each in spec.inputs] == ["a", "in.0.", "out"]
+    part = spec.inputs[1]
+    assert (part.type, part.widget, part.default, part.max, part.required) == ("FLOAT", "number", 0.5, 1.0, True)
+
+    def Unnamed(**parts: float) -> None: ...
+
+    assert "with Keys(...)" in refused(Unnamed)
 
 
 def test_bad_declarations_are_refused_with_what_to_write_instead():
