@@ -28,6 +28,7 @@ from executor.events import (
 from executor.files import FileCatalogue
 from executor.formats.document import Document, read_text
 from executor.formats.litegraph import as_native
+from executor.formats.prompts import as_edited
 from executor.hub import EventHub, SlowSubscriber, StampedEvent, Subscription
 from executor.ids import JobIds
 from executor.prepare import Prepared, prepare, prepare_or_refuse
@@ -171,7 +172,9 @@ class JobService:
         return checked.problems, checked.warnings
 
     def native(self, document: Document) -> Document:
-        """A document in the native format, whatever it was read from. Raises `EngineNotReady` and `BadDocument`."""
+        """A document as the editor takes it, whatever it was read from. Raises `EngineNotReady` and `BadDocument`."""
+        if document.origin == "prompt":
+            return as_edited(document, self._catalogue())
         return document if document.litegraph is None else as_native(document, self._catalogue())
 
     async def get(self, job_id: str) -> Job:

@@ -49,7 +49,14 @@ def _blocks(levels: int, end: str) -> tuple[str, ...]:
     return ("time_embed.", "label_emb.", *blocks, "out.")
 
 
+def _labels(levels: int) -> tuple[str, ...]:
+    """What the editor calls them."""
+    counts = {"input": levels, "middle": 3, "output": levels}
+    return ("time", "label", *(f"{way} {number}" for way, count in counts.items() for number in range(count)), "out")
+
+
 _SD1, _SDXL = _blocks(12, "."), _blocks(9, "")
+_SD1_KEYS, _SDXL_KEYS = Keys(_SD1, 1.0, _labels(12)), Keys(_SDXL, 1.0, _labels(9))
 _PART = Help(f"The first model's share of this part of the network: {_RATIO}")
 
 
@@ -58,7 +65,7 @@ def ModelMergeSD1(
     context: Context,
     model1: Annotated[ModelRef, _FIRST],
     model2: Annotated[ModelRef, _SECOND],
-    **ratios: Annotated[float, Keys(_SD1, 1.0), Range(0.0, 1.0, 0.01), _PART],
+    **ratios: Annotated[float, _SD1_KEYS, Range(0.0, 1.0, 0.01), _PART],
 ) -> ModelRef:
     """Mixes two denoisers of Stable Diffusion 1 with a ratio for each of their blocks, by the names of the original
     network: 12 blocks on the way down, the middle, and 12 on the way up."""
@@ -70,7 +77,7 @@ def ModelMergeSD2(
     context: Context,
     model1: Annotated[ModelRef, _FIRST],
     model2: Annotated[ModelRef, _SECOND],
-    **ratios: Annotated[float, Keys(_SD1, 1.0), Range(0.0, 1.0, 0.01), _PART],
+    **ratios: Annotated[float, _SD1_KEYS, Range(0.0, 1.0, 0.01), _PART],
 ) -> ModelRef:
     """Mixes two denoisers of Stable Diffusion 2 with a ratio for each of their blocks, which are those of Stable
     Diffusion 1."""
@@ -82,7 +89,7 @@ def ModelMergeSDXL(
     context: Context,
     model1: Annotated[ModelRef, _FIRST],
     model2: Annotated[ModelRef, _SECOND],
-    **ratios: Annotated[float, Keys(_SDXL, 1.0), Range(0.0, 1.0, 0.01), _PART],
+    **ratios: Annotated[float, _SDXL_KEYS, Range(0.0, 1.0, 0.01), _PART],
 ) -> ModelRef:
     """Mixes two denoisers of SDXL with a ratio for each of their blocks, by the names of the original network: 9 blocks
     on the way down, the middle, and 9 on the way up."""

@@ -11,7 +11,7 @@ import re
 import types
 import typing
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from nodes.sdk.context import Context
@@ -125,7 +125,9 @@ def read_signature(
             keys = next((each for each in _strip_annotated(where, hint)[1] if isinstance(each, Keys)), None)
             if keys is None:
                 raise DeclarationError(f"{where}: write every input as a plain named parameter, or `**` with Keys(...)")
-            inputs += [_input(f"{name}({key})", key, keys.default, hint) for key in keys.names]
+            labels = keys.labels or (None,) * len(keys.names)
+            for key, label in zip(keys.names, labels, strict=True):
+                inputs.append(replace(_input(f"{name}({key})", key, keys.default, hint), label=label))
             continue
         if hint is Context:
             if context is not None:

@@ -61,10 +61,12 @@ class Seed:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Many inputs of one kind, for a `**` parameter: one for each name, which may be any text, with one default."""
+    """Many inputs of one kind, for a `**` parameter: one for each name, which may be any text, with one default.
+    `labels` are shown in place of the names, one for each."""
 
     names: tuple[str, ...]
     default: int | float | str | bool | None = None
+    labels: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

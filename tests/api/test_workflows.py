@@ -31,6 +31,19 @@ async def test_a_workflow_is_read_out_of_a_picture_and_out_of_json(api: Api):
         assert document["nodes"] == saving()["nodes"]
 
 
+async def test_an_api_prompt_is_opened_with_values_as_its_nodes_take_them(api: Api):
+    """In ComfyUI's prompts a text may stand for a number, and inputs for nodes as they once were."""
+    prompt = {
+        "a": {"class_type": "Number", "inputs": {"value": "7", "upload": "image"}},
+        "b": {"class_type": "Save", "inputs": {"value": ["a", 0]}},
+        "c": {"class_type": "NoSuchNode", "inputs": {"value": "7"}},
+    }
+    document = await api.json("POST", "/api/v1/workflows/read", data=json.dumps(prompt).encode())
+    assert document["nodes"]["a"]["inputs"] == {"value": 7}
+    assert document["nodes"]["b"] == prompt["b"]
+    assert document["nodes"]["c"] == prompt["c"]
+
+
 async def test_a_picture_without_a_workflow_is_told_apart(api: Api):
     plain = io.BytesIO()
     Image.new("RGB", (4, 4)).save(plain, "PNG")

@@ -142,6 +142,11 @@ def test_keys_make_an_input_of_each_name_in_its_place():
     part = spec.inputs[1]
     assert (part.type, part.widget, part.default, part.max, part.required) == ("FLOAT", "number", 0.5, 1.0, True)
 
+    @declare
+    def Named(**parts: Annotated[float, Keys(("in.0.", "out"), 0.5, ("first", None))]) -> None: ...
+
+    assert [each.label for each in spec_of(Named).inputs] == ["first", None]
+
     def Unnamed(**parts: float) -> None: ...
 
     assert "with Keys(...)" in refused(Unnamed)
