@@ -60,27 +60,15 @@ _SD1_KEYS, _SDXL_KEYS = Keys(_SD1, 1.0, _labels(12)), Keys(_SDXL, 1.0, _labels(9
 _PART = Help(f"The first model's share of this part of the network: {_RATIO}")
 
 
-@node(title="Merge models by each block (SD1)", category="advanced/merging/by family")
+@node(title="Merge models by each block", category="advanced/merging/by family", aliases=("ModelMergeSD2",))
 def ModelMergeSD1(
     context: Context,
     model1: Annotated[ModelRef, _FIRST],
     model2: Annotated[ModelRef, _SECOND],
     **ratios: Annotated[float, _SD1_KEYS, Range(0.0, 1.0, 0.01), _PART],
 ) -> ModelRef:
-    """Mixes two denoisers of Stable Diffusion 1 with a ratio for each of their blocks, by the names of the original
+    """Mixes two denoisers of Stable Diffusion 1 or 2 with a ratio for each of their blocks, by the names of the original
     network: 12 blocks on the way down, the middle, and 12 on the way up."""
-    return _by_block(context, model1, model2, _SD1, ratios)
-
-
-@node(title="Merge models by each block (SD2)", category="advanced/merging/by family")
-def ModelMergeSD2(
-    context: Context,
-    model1: Annotated[ModelRef, _FIRST],
-    model2: Annotated[ModelRef, _SECOND],
-    **ratios: Annotated[float, _SD1_KEYS, Range(0.0, 1.0, 0.01), _PART],
-) -> ModelRef:
-    """Mixes two denoisers of Stable Diffusion 2 with a ratio for each of their blocks, which are those of Stable
-    Diffusion 1."""
     return _by_block(context, model1, model2, _SD1, ratios)
 
 

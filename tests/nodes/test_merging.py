@@ -21,7 +21,6 @@ from nodes.merging import (
     ModelMergeAdd,
     ModelMergeBlocks,
     ModelMergeSD1,
-    ModelMergeSD2,
     ModelMergeSDXL,
     ModelMergeSimple,
     ModelMergeSubtract,
@@ -84,7 +83,7 @@ def test_each_block_has_its_own_ratio_by_the_longest_name_that_fits(job: FakeCon
     a, b = loaded(job, "a")[0], loaded(job, "b")[0]
     one, two, place = weights(job, a), weights(job, b), unet_names(tiny.UNET)
     given = {"time_embed.": 0.9, "input_blocks.1.": 0.2, "output_blocks.1.": 0.3, "out.": 0.4}
-    for merge, end in ((ModelMergeSD1, "."), (ModelMergeSD2, "."), (ModelMergeSDXL, "")):
+    for merge, end in ((ModelMergeSD1, "."), (ModelMergeSDXL, "")):
         named = {name if "blocks" not in name else name.removesuffix(".") + end: each for name, each in given.items()}
         for name, value in weights(job, merge(job, a, b, **named)).items():
             part = place(name).split("diffusion_model.")[1]
