@@ -67,8 +67,8 @@ def ModelMergeSD1(
     model2: Annotated[ModelRef, _SECOND],
     **ratios: Annotated[float, _SD1_KEYS, Range(0.0, 1.0, 0.01), _PART],
 ) -> ModelRef:
-    """Mixes two denoisers of Stable Diffusion 1 or 2 with a ratio for each of their blocks, by the names of the original
-    network: 12 blocks on the way down, the middle, and 12 on the way up."""
+    """Mixes two denoisers of Stable Diffusion 1 or 2 with a ratio for each of their blocks, by the names of the
+    original network: 12 blocks on the way down, the middle, and 12 on the way up."""
     return _by_block(context, model1, model2, _SD1, ratios)
 
 

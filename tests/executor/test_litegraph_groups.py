@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from executor.formats import BadDocument, read_document
 from executor.formats.litegraph import as_native
-from tests.executor.test_litegraph import CATALOGUE, JSON, LOADER, Raw, raw, socket
+from tests.executor.comfyui_files import CATALOGUE, JSON, LOADER, Raw, raw, socket
 
 STEPS = socket("steps", None, "INT", widget={"name": "steps"})
 LATENT = [{"name": "LATENT", "type": "LATENT"}]
