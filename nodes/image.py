@@ -17,28 +17,16 @@ class LoadedImage(NamedTuple):
     MASK: Mask
 
 
-@node(title="Load picture", category="image", version=2)
+@node(title="Load picture", category="image", aliases=("LoadImageOutput",), version=2)
 def LoadImage(
     context: Context,
     image: Annotated[str, InputImage(), Help("Choose a picture, or drop one here.")],
 ) -> LoadedImage:
-    """Loads a picture from the inputs folder: PNG, JPEG, WebP, GIF, BMP or TIFF.
+    """Loads a picture from the inputs folder: PNG, JPEG, WebP, GIF, BMP, TIFF and others. With ` [output]` behind its
+    name it is one of the output folder.
 
     MASK is 1 where the picture is transparent. The camera's rotation is applied, and an animation gives a batch.
     """
-    from diffusion.images import load_image
-
-    return LoadedImage(*load_image(context.input_file(image), image))
-
-
-@node(title="Load picture from outputs", category="image")
-def LoadImageOutput(
-    context: Context,
-    image: Annotated[
-        str, InputImage(), Help("The name of a picture; with ` [output]` behind it, one of the output folder.")
-    ],
-) -> LoadedImage:
-    """Loads a picture that was saved before, as *Load picture* does."""
     from diffusion.images import load_image
 
     return LoadedImage(*load_image(context.input_file(image), image))

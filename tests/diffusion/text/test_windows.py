@@ -13,7 +13,7 @@ from diffusion.residency import Residency
 from diffusion.text.encode import encode
 from diffusion.values import ClipRef
 from tests.diffusion import test_families, xl
-from tests.diffusion.test_families import save
+from tests.diffusion.model_files import save
 
 
 @pytest.fixture(scope="module")
