@@ -21,26 +21,8 @@ from nodes.sdk.paths import OutsideFolder, resolve_inside
 UPLOAD_LIMIT = 64 * 2**20
 CHUNK = 2**18
 THUMBNAIL_SIZES = (64, 1024)
-PICTURES = frozenset(
-    [
-        ".png",
-        ".jpg",
-        ".jpeg",
-        ".webp",
-        ".avif",
-        ".bmp",
-        ".gif",
-        ".tif",
-        ".tiff",
-        ".jp2",
-        ".ico",
-        ".tga",
-        ".ppm",
-        ".pcx",
-        ".dds",
-        ".sgi",
-    ]
-)
+_COMMON = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff")
+PICTURES = frozenset((*_COMMON, ".jp2", ".ico", ".tga", ".ppm", ".pcx", ".dds", ".sgi"))
 
 
 def routes() -> list[web.RouteDef]:
