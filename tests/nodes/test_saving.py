@@ -25,7 +25,8 @@ from nodes.saving import CheckpointSave, CLIPSave, ModelSave, VAESave
 from nodes.sdk import Cancelled, NodeError
 from tests.diffusion import tiny, xl
 from tests.diffusion.patches import lora_files
-from tests.diffusion.test_families import sd2, taesd
+from tests.diffusion.test_families import sd2
+from tests.diffusion.test_vae_files import taesd
 from tests.nodes.fake_context import FakeContext
 
 PROMPT = {"1": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "a.safetensors"}}}
