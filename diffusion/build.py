@@ -23,6 +23,7 @@ from diffusion.errors import CorruptFile, MissingComponent
 from diffusion.held import HeldWeights, Place, Read
 from diffusion.keys import NameMap, clip_names, missing, unet_names, vae_names
 from diffusion.lean import make_lean
+from diffusion.upsampling import fold_upsamplers, folded
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -115,7 +116,13 @@ def _block(way: str, depths: tuple[int, ...]) -> str:
 
 def build_vae(config: VaeConfig, file: CheckpointFile, place: Place) -> AutoencoderKL:
     """The autoencoder of a file."""
-    return fill(vae_skeleton(config), file, vae_source(config, file), place)
+    module = vae_skeleton(config)
+    folding = fold_upsamplers(module, place.device, place.dtype)
+
+    def convert(name: str, stored: Tensor) -> Tensor:
+        return folded(stored) if name in folding and stored.shape[2:] == (3, 3) else stored
+
+    return fill(module, file, vae_source(config, file), place, convert)
 
 
 def vae_source(config: VaeConfig, file: CheckpointFile) -> NameMap:
