@@ -18,10 +18,11 @@ def initial_noise(shape: Sequence[int], seed: int, batch_index: Sequence[int] | 
     With `batch_index`, item i is the draw of that number, as it would be in a batch that starts at 0, so that one
     picture of a batch can be made again by itself.
     """
-    return _first_noise(torch.Generator("cpu").manual_seed(seed), shape, batch_index)
+    return drawn_noise(torch.Generator("cpu").manual_seed(seed), shape, batch_index)
 
 
-def _first_noise(generator: torch.Generator, shape: Sequence[int], batch_index: Sequence[int] | None) -> Tensor:
+def drawn_noise(generator: torch.Generator, shape: Sequence[int], batch_index: Sequence[int] | None = None) -> Tensor:
+    """The same, drawn from a generator on the CPU, which goes on from there."""
     if batch_index is None:
         return torch.randn(tuple(shape), generator=generator)
     draws = [torch.randn((1, *shape[1:]), generator=generator) for _ in range(max(batch_index) + 1)]
@@ -38,11 +39,10 @@ def generator_noise(x: Tensor, seed: int) -> Noise:
     return draw
 
 
-def generator_after(shape: Sequence[int], seed: int, batch_index: Sequence[int] | None = None) -> torch.Generator:
-    """A CPU generator that goes on where the first noise of a run in this shape left off; for the rest see
-    `initial_noise`."""
+def generator_after(shape: Sequence[int], seed: int) -> torch.Generator:
+    """A CPU generator that goes on where the first noise of a run in this shape left off."""
     generator = torch.Generator("cpu").manual_seed(seed)
-    _first_noise(generator, shape, batch_index)
+    drawn_noise(generator, shape)
     return generator
 
 

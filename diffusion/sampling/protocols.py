@@ -21,8 +21,8 @@ a latent consistency model, or the clean latent of a network that reads x as it 
 @dataclass(frozen=True, slots=True, eq=False)
 class Start:
     """What a run starts from: the latent `[B,C,h,w]` in the network's scale, before noise, its mask `[B,1,h,w]` (1
-    where to sample) or None, and the seed. `generator` has drawn the first noise, and is what all draws from that have
-    no seed of their own; None makes it from the seed."""
+    where to sample) or None, and the seed. `generator` has drawn the first noise, if any was, and is what all draws
+    from that have no seed of their own; None makes it from the seed."""
 
     latent: Tensor
     mask: Tensor | None = None

@@ -14,7 +14,7 @@ from diffusion.errors import BadLatent, DiffusionError
 from diffusion.ops.batches import repeat_to
 from diffusion.sampling.discrete import DiscreteSchedule
 from diffusion.sampling.mask import MaskedDenoise, fit_mask
-from diffusion.sampling.noise import generator_after, initial_noise
+from diffusion.sampling.noise import drawn_noise
 from diffusion.sampling.protocols import DenoiserModel, GuidedDenoise, OnStep, Start, StepInfo
 from diffusion.sampling.run_patches import RunPatch, patches_of
 from diffusion.sampling.samplers import Sampler
@@ -55,15 +55,15 @@ def run(
     levels = _checked_levels(sigmas, sampler)
     with torch.inference_mode():
         samples = latent.samples.float()
-        first = noise_for(noise, latent)
+        generator = torch.Generator("cpu").manual_seed(noise.seed)
+        outside = first = noise_for(noise, latent, generator)
         original = (samples * model.latent_scale).to(model.device)
         mask = None
         if latent.noise_mask is not None:
             mask = fit_mask(latent.noise_mask, samples.shape).to(model.device)
-        outside, generator = first, generator_after(samples.shape, noise.seed, latent.batch_index)
         if sampler.fresh_mask_noise:
             generator = torch.Generator("cpu").manual_seed((noise.seed + 1) % 2**64)
-            outside = torch.randn(samples.shape, generator=generator)
+            outside = drawn_noise(generator, samples.shape)
         start = Start(original, mask, noise.seed, generator)
         patches = patches_of(model, start, levels)
         denoise = guide(start, patches)
@@ -86,9 +86,9 @@ def run(
     return Sampled(result, replace(latent, samples=(last[0] / model.latent_scale).to("cpu", torch.float32)))
 
 
-def noise_for(noise: NoiseRef, latent: Latent) -> Tensor:
-    """The noise float32 `[B,C,h,w]` that a run of this latent starts from. Given noise is repeated or cut to the
-    batch."""
+def noise_for(noise: NoiseRef, latent: Latent, generator: torch.Generator | None = None) -> Tensor:
+    """The noise float32 `[B,C,h,w]` that a run of this latent starts from. Given noise is repeated or cut to the batch;
+    any other is drawn from the generator, a new one of the seed unless given."""
     shape = latent.samples.shape
     if noise.given is not None:
         given = noise.given.float()
@@ -100,7 +100,8 @@ def noise_for(noise: NoiseRef, latent: Latent) -> Tensor:
         return repeat_to(given, shape[0])
     if not noise.drawn:
         return torch.zeros(shape)
-    return initial_noise(shape, noise.seed, latent.batch_index)
+    source = torch.Generator("cpu").manual_seed(noise.seed) if generator is None else generator
+    return drawn_noise(source, shape, latent.batch_index)
 
 
 def noise_amount(levels: DiscreteSchedule, sigma: float) -> float:

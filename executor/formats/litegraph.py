@@ -14,14 +14,14 @@ from executor.bind import converted
 from executor.formats.document import Document
 from executor.formats.dynamic_prompts import DYNAMIC, said
 from executor.formats.litegraph_groups import without_groups
-from executor.formats.litegraph_scopes import Scope, entries, member, mode_of, open_scopes, place_of
+from executor.formats.litegraph_scopes import NOTES, Scope, entries, member, mode_of, open_scopes, place_of
 from executor.formats.litegraph_widgets import widgets
 from executor.formats.litegraph_wires import Literal, Wires, input_name
 from executor.graph import Link
 from executor.problems import JsonObject, Problem, quoted
 from nodes.sdk.spec import Catalogue
 
-VIRTUAL = frozenset({"Reroute", "PrimitiveNode", "Note", "MarkdownNote"})
+VIRTUAL = frozenset({"Reroute", "PrimitiveNode"}) | NOTES
 MODES = {2: "mute", 4: "bypass"}
 
 

@@ -12,13 +12,12 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple, cast
 
 from executor.formats.document import MAX_NODES, refuse
-from executor.formats.litegraph_scopes import BORDER_IN, BORDER_OUT, entries, member
+from executor.formats.litegraph_scopes import BORDER_IN, BORDER_OUT, NOTES, entries, member
 from executor.formats.litegraph_widgets import SEED_CONTROLS, SEED_NAMES, widgets
 from executor.problems import JsonObject
 from nodes.sdk.spec import Catalogue
 
 PREFIXES = ("workflow>", "workflow/")
-SILENT = frozenset({"Note", "MarkdownNote"})
 
 
 class _Slot(NamedTuple):
@@ -111,7 +110,7 @@ class _Group:
             return not through or (index, 0) in self._external
         if raw.get("type") == "PrimitiveNode":
             return (index, 0) in self._feeding
-        return raw.get("type") not in SILENT
+        return raw.get("type") not in NOTES
 
     def _inputs_of(self, index: int) -> list[JsonObject]:
         return entries(self._nodes[index].get("inputs"))

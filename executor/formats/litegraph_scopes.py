@@ -16,6 +16,8 @@ from executor.problems import JsonObject
 BORDER_IN, BORDER_OUT = -10, -20
 MAX_DEPTH = 32
 MUTED, BYPASSED = 2, 4
+NOTES = frozenset({"Note", "MarkdownNote"})
+"""Types of nodes that only hold a text for people."""
 
 
 class Wire(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -33,7 +34,7 @@ def residency(folder: Path) -> Residency:
 
 @pytest.mark.parametrize("old", [False, True])
 def test_a_vae_alone_is_read_in_diffusers_layout_new_and_old(residency: Residency, folder: Path, old: bool):
-    module = tiny.vae_module()
+    module: Any = tiny.vae_module()
     names = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
     tensors = module.state_dict()
     if old:
@@ -45,7 +46,7 @@ def test_a_vae_alone_is_read_in_diffusers_layout_new_and_old(residency: Residenc
     vae = residency.vae(VaeRef(save(folder, "vae", f"{old}.safetensors", dict(tensors))))
     assert isinstance(vae.config, VaeConfig)
     latent = torch.ones(1, 4, 4, 4)
-    assert torch.allclose(vae.decode_latent(latent), module.decode(latent).sample.detach(), atol=1e-6)  # type: ignore[arg-type]
+    assert torch.allclose(vae.decode_latent(latent), module.decode(latent).sample.detach(), atol=1e-6)
 
 
 def taesd(side: str) -> dict[str, Tensor]:

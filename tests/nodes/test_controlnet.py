@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from diffusion.control.uses import uses_of
 from diffusion.errors import UnsupportedArchitecture
 from diffusion.values import ClipRef, CondEntry, Conditioning, ModelRef
 from nodes.conditioning import CLIPTextEncode
@@ -37,11 +38,11 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> FakeContext:
 def test_both_sides_carry_the_same_use(job: FakeContext):
     net = ControlNetLoader(job, "edges.safetensors")
     positive, negative = ControlNetApplyAdvanced(PROMPT, PROMPT, net, HINT, 0.7, 0.1, 0.9)
-    (use,) = positive.entries[0].options["control"]  # type: ignore[misc]
+    (use,) = uses_of(positive.entries[0])
     assert (use.net, use.strength, use.start_percent, use.end_percent) == (net, 0.7, 0.1, 0.9)
     assert negative.entries[0].options["control"] == (use,)
     further, _ = ControlNetApplyAdvanced(positive, negative, net, HINT)
-    assert len(further.entries[0].options["control"]) == 2  # type: ignore[arg-type]
+    assert len(uses_of(further.entries[0])) == 2
 
 
 def test_the_simple_node_shares_with_the_negative(job: FakeContext):
@@ -54,13 +55,13 @@ def test_after_the_simple_node_the_advanced_one_ends_the_sharing(job: FakeContex
     simple = ControlNetApply(PROMPT, net, HINT, 0.5)
     sides = ControlNetApplyAdvanced(simple, simple, net, HINT)
     assert [each.entries[0].options["control_both"] for each in sides] == [False, False]
-    assert len(sides.positive.entries[0].options["control"]) == 2  # type: ignore[arg-type]
+    assert len(uses_of(sides.positive.entries[0])) == 2
 
 
 def test_the_node_for_sd3_does_the_same_as_the_advanced_one(job: FakeContext):
     net = ControlNetLoader(job, "edges.safetensors")
     sides = ControlNetApplySD3(PROMPT, PROMPT, net, image=HINT, strength=0.7, start_percent=0.1, end_percent=0.9)
-    (use,) = sides.positive.entries[0].options["control"]  # type: ignore[misc]
+    (use,) = uses_of(sides.positive.entries[0])
     assert (use.net, use.strength, use.start_percent, use.end_percent) == (net, 0.7, 0.1, 0.9)
     assert sides.negative.entries[0].options["control"] == (use,)
 

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from types import ModuleType
 
 import pytest
 import torch
 
-from nodes import (
-    animation,
-    compositing,
-    image_filters,
-    image_ops,
-    image_transforms,
-    latent_batches,
-    latent_operations,
-    latent_ops,
-    masks,
-)
+from nodes import image_ops
 from nodes.sdk import definition_of
 
-PACKS = (
-    animation,
-    compositing,
-    image_filters,
-    image_ops,
-    image_transforms,
-    latent_batches,
-    latent_operations,
-    latent_ops,
-    masks,
+PACKS = tuple(
+    import_module(f"nodes.{name}")
+    for name in (
+        "animation",
+        "compositing",
+        "image_filters",
+        "image_ops",
+        "image_transforms",
+        "latent_batches",
+        "latent_operations",
+        "latent_ops",
+        "masks",
+    )
 )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -62,9 +64,9 @@ def test_a_fitted_side_is_rounded_down():
     assert caught.value.input == "target_width"
 
 
-def stitched(first: Tensor, second: Tensor, direction: str = "right", **changes: object) -> Tensor:
+def stitched(first: Tensor, second: Tensor, direction: str = "right", **changes: Any) -> Tensor:
     settings = {"match": False, "spacing": 0, "colour": "white"} | changes
-    return transforms.stitch(first, second, direction, **settings)  # type: ignore[arg-type]
+    return transforms.stitch(first, second, direction, **settings)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,9 @@ import math
 import pytest
 import torch
 
-from diffusion.sampling.noise import any_size_noise, brownian_noise, generator_after, generator_noise, initial_noise
+from diffusion.sampling.noise import any_size_noise, brownian_noise, generator_noise, initial_noise
+from diffusion.sampling.run import noise_for
+from diffusion.values import Latent, NoiseRef
 
 
 def test_a_seed_draws_what_torch_draws_on_the_cpu() -> None:
@@ -56,8 +58,11 @@ def test_the_generator_of_a_run_goes_on_behind_all_that_the_first_noise_took(
     expected = torch.Generator().manual_seed(5)
     for _ in range(draws if index else 1):
         torch.randn((1 if index else draws, 4, 8, 8), generator=expected)
-    found = generator_after((2, 4, 8, 8), 5, index)
+    latent, noise_ref = Latent(torch.zeros(2, 4, 8, 8), batch_index=index), NoiseRef(5)
+    found = torch.Generator().manual_seed(5)
+    first = noise_for(noise_ref, latent, found)
+    assert torch.equal(first, noise_for(noise_ref, latent))
     assert torch.equal(torch.randn(4, generator=found), torch.randn(4, generator=expected))
-    noise = any_size_noise(generator_after((2, 4, 8, 8), 5, index))(torch.zeros(1, 4, 16, 16))
-    assert torch.equal(torch.randn(4, generator=found), torch.randn(4, generator=expected))
+    noise = any_size_noise(found)(torch.zeros(1, 4, 16, 16))
+    assert torch.equal(noise, torch.randn((1, 4, 16, 16), generator=expected))
     assert noise.shape == (1, 4, 16, 16)
