@@ -18,13 +18,17 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import venv
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 WEB = ROOT / "web"
+LOCK = ROOT / ".setup-lock"
 WINDOWS = os.name == "nt"
 BIN = VENV / ("Scripts" if WINDOWS else "bin")
 PYTHON = BIN / ("python.exe" if WINDOWS else "python")
@@ -65,6 +69,34 @@ def run(*command: str | Path, cwd: Path = ROOT, env: Mapping[str, str] | None = 
     done = subprocess.run(words, cwd=cwd, env={**os.environ, **(env or {})}, check=False)
     if done.returncode != 0:
         raise SetupError(f"`{' '.join(words)}` ended with status {done.returncode}; its output is above")
+
+
+@contextmanager
+def alone(lock: Path = LOCK) -> Iterator[None]:
+    """Wait until no other process sets this folder up, and keep others waiting. The system lets go of the lock of a
+    process that dies."""
+    with lock.open("a") as file:
+        if not locked(file):
+            say("waiting for another run.py that is setting up this folder")
+            while not locked(file):
+                time.sleep(0.2)
+        yield
+
+
+def locked(file: IO[str]) -> bool:
+    """Lock an open file for this process; False while another holds it."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def make_venv() -> None:
@@ -186,8 +218,11 @@ def find_chromium() -> str | None:
 
 
 def setup(*, development: bool = False) -> None:
-    install_python(development=development)
-    build_web()
+    with alone():
+        install_python(development=development)
+        build_web()
+        if development:
+            install_web()
 
 
 def start(flags: list[str]) -> int:
@@ -198,7 +233,6 @@ def start(flags: list[str]) -> int:
 def test(arguments: list[str]) -> int:
     """Run every test; the status is that of pytest, or 1 when the editor's tests fail."""
     setup(development=True)
-    install_web()
     editor_failed = False
     try:
         npm("test")
@@ -225,7 +259,6 @@ def test(arguments: list[str]) -> int:
 
 def execute(command: list[str]) -> int:
     setup(development=True)
-    install_web()
     env = {**os.environ, **node_environment()}
     env["PATH"] = f"{BIN}{os.pathsep}{env['PATH']}"
     return subprocess.run(command, cwd=ROOT, env=env, check=False).returncode
