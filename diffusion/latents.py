@@ -35,16 +35,6 @@ def empty(width: int, height: int, batch_size: int) -> Latent:
     return Latent(torch.zeros(batch_size, CHANNELS, height // CELL, width // CELL))
 
 
-def check_whole_cells(name: str, side: int) -> None:
-    """Raise BadSize, naming the input, for a side in pixels that is no multiple of 8."""
-    if side % CELL:
-        raise BadSize(
-            f"The {name} is {side}, which is no multiple of {CELL}.",
-            hint=f"Use {max(CELL, side // CELL * CELL)} or {(side // CELL + 1) * CELL}.",
-            input=name,
-        )
-
-
 def resize(latent: Latent, width: int, height: int, method: str, crop: str) -> Latent:
     """A latent scaled for pictures of width×height pixels; 0 keeps the proportions. The noise mask goes along as it is:
     it is fitted where it is used."""

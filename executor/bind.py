@@ -1,6 +1,7 @@
 """Checks one literal against its input's declaration and gives the value that the node will receive.
 
-The same rules apply to a value that a link brings at run time, so that a range holds however the value came.
+The same rules apply to a value that a link brings at run time, so that a range holds however the value came; only
+multiples of a step are asked of what a person types alone.
 """
 
 from __future__ import annotations
@@ -103,6 +104,7 @@ def _text(value: Any) -> Any:
 
 def _number(spec: InputSpec) -> Reader:
     low, high, whole = spec.min, spec.max, spec.type == "INT"
+    step = spec.step if spec.multiple else None
 
     def read(value: Any) -> Any:
         kind = cast("type[Any]", type(value))
@@ -125,6 +127,10 @@ def _number(spec: InputSpec) -> Reader:
             return Bad("below_min", f"is {value}, and must be at least {low}", {"min": low, "value": value})
         if high is not None and value > high:
             return Bad("above_max", f"is {value}, and must be at most {high}", {"max": high, "value": value})
+        if step and value % step:
+            below, above = value // step * step, (value // step + 1) * step
+            told = f"is {value}, which is no multiple of {step}; use {below} or {above}"
+            return Bad("not_a_multiple", told, {"step": step, "value": value})
         return value
 
     return read

@@ -38,7 +38,7 @@ from executor.series import Series, calls, gathered
 from nodes.sdk.context import OutputFile
 from nodes.sdk.declare import NodeDefinition
 from nodes.sdk.errors import Cancelled
-from nodes.sdk.spec import Catalogue
+from nodes.sdk.spec import Catalogue, InputSpec
 
 REPLANS = 5
 OUT_OF_MEMORY_HINT = (
@@ -254,10 +254,7 @@ class _Run:
         """A value that a link brought, held to the same rules as a literal where the input has a widget."""
         where = (node.spec.id, name)
         if where not in self._readers:
-            declared = node.spec.input(name)
-            restricted = declared is not None and declared.widget is not None
-            reader = value_reader(declared, self._files, self._nearest) if declared and restricted else None
-            self._readers[where] = reader
+            self._readers[where] = self._linked_reader(node.spec.input(name))
         reader = self._readers[where]
         if reader is None:
             return value
@@ -268,6 +265,11 @@ class _Run:
             message = f"The value linked to {name!r} of node {node.id!r} can't be used: it {read.message}."
             raise NodeFailure(JobError(read.code, message, node.id, node.spec.id, name))
         return read
+
+    def _linked_reader(self, declared: InputSpec | None) -> Reader | None:
+        if declared is None or declared.widget is None:
+            return None
+        return value_reader(replace(declared, multiple=False), self._files, self._nearest)
 
 
 def _invoke(

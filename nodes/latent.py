@@ -13,9 +13,8 @@ _METHOD_HELP = "How values between cells are found. bislerp keeps contrast; near
 
 @node(title="Empty latent", category="latent", aliases=("EmptyLatentImage",))
 def EmptyLatent(
-    context: Context,
-    width: Annotated[int, Range(16, 16384, 8), Help("In pixels, a multiple of 8.")] = 512,
-    height: Annotated[int, Range(16, 16384, 8), Help("In pixels, a multiple of 8.")] = 512,
+    width: Annotated[int, Range(16, 16384, 8, multiple=True), Help("In pixels, a multiple of 8.")] = 512,
+    height: Annotated[int, Range(16, 16384, 8, multiple=True), Help("In pixels, a multiple of 8.")] = 512,
     batch_size: Annotated[int, Range(1, 4096), Help("How many pictures to make at once.")] = 1,
 ) -> Latent:
     """An empty canvas for a sampler to fill: it sets the size of the picture and how many to make.
@@ -23,13 +22,8 @@ def EmptyLatent(
     Models draw best near the size they were trained on: 512 for Stable Diffusion 1.5, 128 for Storybook Tiny. A size
     that comes by a link is rounded down to a multiple of 8.
     """
-    from diffusion.latents import check_whole_cells, empty
-    from nodes.output.trace import linked, node_inputs
+    from diffusion.latents import empty
 
-    given = node_inputs(context.prompt, context.node_id)
-    for name, side in (("width", width), ("height", height)):
-        if linked(given.get(name)) is None:
-            check_whole_cells(name, side)
     return empty(width, height, batch_size)
 
 

@@ -226,6 +226,7 @@ def _input(where: str, name: str, given: Any, hint: object) -> InputSpec:
         min=limits.min if isinstance(limits, Range) else None,
         max=limits.max if isinstance(limits, Range) else None,
         step=limits.step if isinstance(limits, Range) else None,
+        multiple=isinstance(limits, Range) and limits.multiple,
         choices=choices,
         widget=widget,
         label=label.text if isinstance(label, Label) else None,

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Limits of a number, both inclusive. `slider` draws it as a slider; keep that for short ranges."""
+    """Limits of a number, both inclusive. `slider` draws it as a slider; keep that for short ranges. With `multiple`, a
+    value that is typed must be a multiple of `step`; one that comes by a link is the node's to judge."""
 
     min: int | float
     max: int | float
     step: int | float = 1
     slider: bool = False
+    multiple: bool = False
 
 
 @dataclass(frozen=True, slots=True)

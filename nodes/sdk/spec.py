@@ -17,8 +17,8 @@ class InputSpec:
     `widget` is None for an input that only a link can fill; every other input takes a literal or a link.
     `choices` lists what a COMBO takes; for `model_kind` inputs and image pickers it is empty here, because what is
     there depends on the folder at the moment of asking. `endings` says which files of the inputs folder an input takes
-    that takes others than pictures. `many` inputs take a whole series of values at once. `mentions` is the kind of the
-    models that a text may name.
+    that takes others than pictures. `multiple` inputs take no literals but multiples of `step`. `many` inputs take a
+    whole series of values at once. `mentions` is the kind of the models that a text may name.
     """
 
     name: str
@@ -28,6 +28,7 @@ class InputSpec:
     min: int | float | None = None
     max: int | float | None = None
     step: int | float | None = None
+    multiple: bool = False
     choices: tuple[str, ...] | None = None
     widget: str | None = None
     label: str | None = None
@@ -52,6 +53,7 @@ class InputSpec:
             "min": self.min,
             "max": self.max,
             "step": self.step,
+            "multiple": self.multiple,
             "choices": None if self.choices is None else list(self.choices),
             "widget": self.widget,
             "label": self.label,

@@ -29,13 +29,6 @@ def test_a_side_under_one_cell_is_blamed(width: int, height: int, blamed: str):
     assert caught.value.hint
 
 
-def test_the_remedy_names_the_nearest_sizes():
-    with pytest.raises(BadSize, match="multiple of 8") as caught:
-        latents.check_whole_cells("width", 100)
-    assert caught.value.input == "width"
-    assert str(caught.value.hint) == "Use 96 or 104."
-
-
 @pytest.mark.parametrize("method", latents.LATENT_METHODS)
 def test_every_method_gives_the_size_asked_for(method: str):
     latent = Latent(torch.randn(2, 4, 8, 6), batch_index=(3, 5))

@@ -67,6 +67,13 @@ def test_all_problems_are_listed_at_once(checked: Check):
     assert all(each.message.endswith(".") for each in found.problems)
 
 
+@pytest.mark.parametrize(("value", "nearest"), [(100, "use 96 or 104"), (17, "use 16 or 24")])
+def test_a_literal_between_two_multiples_is_told_both(checked: Check, value: int, nearest: str):
+    (problem,) = checked({"1": n("Eights", value=value), "2": saved(["1", 0])}).problems
+    assert (problem.code, problem.input) == ("not_a_multiple", "value")
+    assert f"no multiple of 8; {nearest}" in problem.message
+
+
 def test_a_misspelt_node_is_offered_the_nearest_names(checked: Check):
     (problem,) = checked({"1": n("Numbr")}).problems
     assert problem.details["nearest"][0] == "Number"

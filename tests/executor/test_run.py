@@ -156,6 +156,11 @@ def test_a_linked_value_is_held_to_the_range_of_its_input(bench: Bench):
     assert (error.code, error.node, error.input) == ("above_max", "2", "value")
 
 
+def test_a_linked_value_need_be_no_multiple(bench: Bench):
+    nodes = {"1": n("Number", value=100), "2": n("Eights", value=["1", 0]), "3": n("End", value=["2", 0])}
+    assert isinstance(bench.run(nodes), JobDone)
+
+
 def test_results_before_a_failure_are_kept(bench: Bench, tmp_path: Path):
     log = str(tmp_path / "log")
     nodes = {"1": n("Counted", a=1, log=log), "2": n("Save", value=["1", 0]), "3": n("Boom", a=["1", 0])}

@@ -45,7 +45,7 @@ def encode(job: FakeContext, text: str) -> Conditioning:
 def sample(job: FakeContext, positive: Conditioning, negative: Conditioning | None = None, steps: int = 2):
     model = CheckpointLoader(job, "tiny.safetensors").MODEL
     empty = negative or encode(job, "")
-    return KSampler(job, model, positive, empty, EmptyLatent(job, 128, 64), seed=1, steps=steps, cfg=5.0).samples
+    return KSampler(job, model, positive, empty, EmptyLatent(128, 64), seed=1, steps=steps, cfg=5.0).samples
 
 
 def entry(value: float, *, tokens: int = 4, width: int = 3, pooled: float | None = None) -> Conditioning:

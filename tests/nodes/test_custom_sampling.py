@@ -47,7 +47,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
     context = FakeContext(folder)
     model, clip, _ = CheckpointLoader(context, "tiny.safetensors")
     fox, empty = (CLIPTextEncode(context, text, clip) for text in ("a fox", ""))
-    return Parts(context, model, fox, empty, EmptyLatent(context, 64, 32, 2))
+    return Parts(context, model, fox, empty, EmptyLatent(64, 32, 2))
 
 
 def custom(parts: Parts, sampler: SamplerRef, levels: torch.Tensor, **changes):

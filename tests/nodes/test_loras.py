@@ -33,7 +33,7 @@ def picture(job: FakeContext, strength: float) -> torch.Tensor:
     model, clip, _ = CheckpointLoader(job, "tiny.safetensors")
     model, clip = LoraLoader(job, model, clip, "style.safetensors", strength, strength)
     prompts = CLIPTextEncode(job, "a fox", clip), CLIPTextEncode(job, "", clip)
-    return KSampler(job, model, *prompts, EmptyLatent(job, 32, 32), seed=1, steps=2, scheduler="karras").samples
+    return KSampler(job, model, *prompts, EmptyLatent(32, 32), seed=1, steps=2, scheduler="karras").samples
 
 
 def test_a_lora_changes_the_picture_and_strength_zero_does_not(job: FakeContext):

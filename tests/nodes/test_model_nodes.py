@@ -165,7 +165,7 @@ def test_sdxl_makes_a_picture(job: FakeContext):
 
     positive = CLIPTextEncodeSDXL(job, clip, 512, 512, 0, 0, 512, 512, "a cat", "cat")
     negative = CLIPTextEncode(job, "", clip)
-    result = sampled(job, "xl.safetensors", (positive, negative, EmptyLatent(job, 64, 64, 2)))
+    result = sampled(job, "xl.safetensors", (positive, negative, EmptyLatent(64, 64, 2)))
     assert result.shape == (2, 4, 8, 8)
     assert torch.isfinite(result).all()
     score = CLIPTextEncodeSDXLRefiner(job, 4.0, 512, 512, "a cat", clip=clip).entries[0].options
@@ -177,7 +177,7 @@ def test_a_prompt_of_another_family_is_refused(job: FakeContext):
 
     positive, negative, _ = prompts(job, "tiny.safetensors")
     with pytest.raises(BadPrompt):
-        sampled(job, "xl.safetensors", (positive, negative, EmptyLatent(job, 64, 64)))
+        sampled(job, "xl.safetensors", (positive, negative, EmptyLatent(64, 64)))
 
 
 def test_clip_skip_is_kept_on_the_reference(job: FakeContext):

@@ -59,7 +59,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
 
 def sample(parts: Parts, patch: Patch | None = None, **changes) -> torch.Tensor:
     settings = {"seed": 5, "steps": 2, "cfg": 3.0, "scheduler": "karras"} | changes
-    latent = settings.pop("latent", EmptyLatent(parts.context, 128, 64, 2))
+    latent = settings.pop("latent", EmptyLatent(128, 64, 2))
     model = parts.model if patch is None else patch(parts.model)
     return KSampler(parts.context, model, parts.positive, parts.negative, latent, **settings).samples
 
@@ -180,7 +180,7 @@ def test_self_attention_guidance_asks_for_a_negative_prompt(parts: Parts):
             guider,
             SamplerRef("euler"),
             KarrasScheduler(1),
-            EmptyLatent(parts.context, 128, 64),
+            EmptyLatent(128, 64),
         )
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from diffusion.errors import BadSize, CorruptFile, DiffusionError, UnknownModel, UnsupportedArchitecture
+from diffusion.errors import CorruptFile, DiffusionError, UnknownModel, UnsupportedArchitecture
 from nodes.conditioning import CLIPTextEncode
 from nodes.image import ImageScale, ImageScaleBy, LoadImage, Upscale
 from nodes.latent import (
@@ -46,7 +46,7 @@ def fresh(job: FakeContext) -> FakeContext:
 def run(job: FakeContext, **changes: object) -> torch.Tensor:
     model, clip, _ = CheckpointLoader(job, "tiny.safetensors")
     settings = {"seed": 5, "steps": 4, "cfg": 3.0, "scheduler": "karras"} | changes
-    latent = settings.pop("latent", EmptyLatent(job, 64, 32, 1))
+    latent = settings.pop("latent", EmptyLatent(64, 32, 1))
     positive, negative = CLIPTextEncode(job, "a (red:1.2) fox", clip), CLIPTextEncode(job, "", clip)
     return KSampler(job, model, positive, negative, latent, **settings).samples  # type: ignore[arg-type]
 
@@ -83,12 +83,12 @@ def test_two_halves_make_the_whole(fresh: FakeContext):
     model, clip, _ = CheckpointLoader(fresh, "tiny.safetensors")
     prompts = CLIPTextEncode(fresh, "a fox", clip), CLIPTextEncode(fresh, "", clip)
     settings = {"noise_seed": 5, "steps": 4, "cfg": 3.0, "sampler_name": "euler", "scheduler": "karras"}
-    whole = KSamplerAdvanced(fresh, model, *prompts, EmptyLatent(fresh, 64, 32), **settings)
+    whole = KSamplerAdvanced(fresh, model, *prompts, EmptyLatent(64, 32), **settings)
     first = KSamplerAdvanced(
         fresh,
         model,
         *prompts,
-        EmptyLatent(fresh, 64, 32),
+        EmptyLatent(64, 32),
         **settings,
         end_at_step=2,
         return_with_leftover_noise="enable",
@@ -109,15 +109,6 @@ def test_values_that_are_no_numbers_are_refused_by_name(fresh: FakeContext, chan
     with pytest.raises(NodeError) as caught:
         run(fresh, **changes)
     assert caught.value.input == next(iter(changes))
-
-
-@pytest.mark.parametrize(("width", "height", "blamed"), [(0, 64, "width"), (64, 100, "height")])
-def test_a_size_that_is_no_multiple_of_eight_is_blamed_on_its_input(
-    job: FakeContext, width: int, height: int, blamed: str
-):
-    with pytest.raises(BadSize) as caught:
-        EmptyLatent(job, width, height)
-    assert caught.value.input == blamed
 
 
 def test_a_checkpoint_that_is_not_there_names_the_nearest(fresh: FakeContext):
@@ -165,23 +156,18 @@ def test_pictures_are_scaled():
     assert ImageScaleBy(image, "bilinear", 0.5).shape == (1, 4, 8, 3)
 
 
-def test_a_size_that_comes_by_a_link_is_rounded_down_to_whole_cells(tmp_path: Path):
-    inputs = {"width": ["1", 0], "height": 64}
-    job = FakeContext(tmp_path, {"9": {"class_type": "EmptyLatentImage", "inputs": inputs}})
-    assert EmptyLatent(job, 1085, 64).samples.shape == (1, 4, 8, 135)
-    with pytest.raises(BadSize) as caught:
-        EmptyLatent(job, 1085, 68)
-    assert caught.value.input == "height"
+def test_what_is_left_of_a_cell_is_dropped_from_a_size():
+    assert EmptyLatent(1085, 64).samples.shape == (1, 4, 8, 135)
 
 
 def test_latents_are_scaled(job: FakeContext):
-    latent = EmptyLatent(job, 128, 64)
+    latent = EmptyLatent(128, 64)
     assert LatentUpscale(latent, "bislerp", 256, 128).samples.shape == (1, 4, 16, 32)
     assert LatentUpscaleBy(latent, "bilinear", 1.5).samples.shape == (1, 4, 12, 24)
 
 
 def test_a_latent_is_saved_and_loaded(fresh: FakeContext, tmp_path: Path):
-    latent = EmptyLatent(fresh, 64, 64)
+    latent = EmptyLatent(64, 64)
     SaveLatent(fresh, latent)
     (path,) = fresh.paths()
     assert path.name == "latentgraph_00001_.latent"

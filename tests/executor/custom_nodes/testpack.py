@@ -32,6 +32,11 @@ def Fraction(value: Annotated[float, Range(0.0, 1.0)] = 0.5, seed: Annotated[int
     return value
 
 
+@node(title="Eights", category="test")
+def Eights(value: Annotated[int, Range(16, 1024, 8, multiple=True)] = 64) -> int:
+    return value
+
+
 @node(title="Add", category="test")
 def Add(a: int, b: int = 1) -> int:
     return a + b
