@@ -13,6 +13,9 @@ UNET_ROOT = "model.diffusion_model."
 VAE_ROOT = "first_stage_model."
 CLIP_ROOT = "cond_stage_model.transformer.text_model."
 
+LATENT_SCALE, XL_LATENT_SCALE = 0.18215, 0.13025
+"""What latents of Stable Diffusion 1 and 2, and of SDXL, are multiplied by for the U-Net (from their configs)."""
+
 SIZE_WIDTH = 256
 """Each number that SDXL reads (a height, a width …) becomes a sinusoidal embedding of this width."""
 
@@ -135,4 +138,4 @@ class Architecture:
     clip: tuple[ClipConfig, ...]
     prediction: Prediction = "eps"
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
-    latent_scale: float = 0.18215
+    latent_scale: float = LATENT_SCALE

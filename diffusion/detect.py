@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from diffusion.architecture import (
+    LATENT_SCALE,
+    XL_LATENT_SCALE,
     Architecture,
     ClipConfig,
     Prediction,
@@ -38,7 +40,7 @@ SD1, SD2, SDXL, REFINER, X4 = (
     "SDXL refiner",
     "Stable Diffusion x4 upscaler",
 )
-_SCALES = {SD1: 0.18215, SD2: 0.18215, SDXL: 0.13025, REFINER: 0.13025, X4: 0.08333}
+_SCALES = {SD1: LATENT_SCALE, SD2: LATENT_SCALE, SDXL: XL_LATENT_SCALE, REFINER: XL_LATENT_SCALE, X4: 0.08333}
 _X4_SCHEDULE = ScheduleConfig(linear_start=0.0001, linear_end=0.02)
 _VELOCITY_SPREAD = 0.09
 

@@ -17,6 +17,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from diffusion.architecture import XL_LATENT_SCALE
+
 MAX_SIDE = 512
 _CELL = 8
 
@@ -44,16 +46,29 @@ SD1_LATENT_RGB = LatentRgb(
 )
 """Fitted to Stable Diffusion 1.4 by keturn, "Decoding latents to RGB without upscaling" (Hugging Face forum, 2022)."""
 
+SDXL_LATENT_RGB = LatentRgb(
+    (
+        (60 / 127.5, 60 / 127.5, 60 / 127.5),
+        (-60 / 127.5, -5 / 127.5, 10 / 127.5),
+        (25 / 127.5, 15 / 127.5, -5 / 127.5),
+        (-70 / 127.5, -50 / 127.5, -35 / 127.5),
+    ),
+    (150 / 127.5 - 1, 140 / 127.5 - 1, 130 / 127.5 - 1),
+)
+"""Stated in levels of 0 to 255 by T. A. Vass, "Explaining the SDXL latent space" (Hugging Face, 2023)."""
 
-def latent_rgb(metadata: Mapping[str, str], channels: int) -> LatentRgb:
-    """The map that a checkpoint's metadata give, or that of Stable Diffusion 1 when they give none that fits."""
+
+def latent_rgb(metadata: Mapping[str, str], channels: int, latent_scale: float) -> LatentRgb:
+    """The map that a checkpoint's metadata give, or when they give none that fits, that of its family's autoencoder,
+    which the scale of its latents tells."""
+    known = SDXL_LATENT_RGB if latent_scale == XL_LATENT_SCALE else SD1_LATENT_RGB
     try:
         data = cast("Mapping[str, Any]", json.loads(metadata["latent_rgb"]))
         factors = tuple(_triple(row) for row in data["factors"])
         bias = _triple(data["bias"])
     except (KeyError, TypeError, ValueError):  # a preview is a courtesy: a bad map must not stop the load
-        return SD1_LATENT_RGB
-    return LatentRgb(factors, bias) if len(factors) == channels else SD1_LATENT_RGB
+        return known
+    return LatentRgb(factors, bias) if len(factors) == channels else known
 
 
 def preview_jpeg(denoised: Tensor, rgb: LatentRgb = SD1_LATENT_RGB, *, quality: int = 80) -> Preview:

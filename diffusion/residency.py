@@ -131,7 +131,7 @@ class Residency:
                     sampling=_levels(found.schedule),
                     prediction=found.prediction,
                     latent_scale=found.latent_scale,
-                    latent_rgb=latent_rgb(file.metadata, found.unet.out_channels),
+                    latent_rgb=latent_rgb(file.metadata, found.unet.out_channels, found.latent_scale),
                     device=self.device,
                     dtype=dtype,
                     control_net=partial(self.control_net, model=ref),

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from diffusion.architecture import TinyVaeConfig, VaeConfig
+from diffusion.architecture import LATENT_SCALE, XL_LATENT_SCALE, TinyVaeConfig, VaeConfig
 from diffusion.detection.shapes import ShapeMap, Shapes
 from diffusion.keys import diffusers_vae_names
 
@@ -15,8 +15,6 @@ _TINY_SIDES = (
     ("taesd_encoder.", "1.conv.0.weight", "taesd_decoder.", "3.conv.0.weight", "original"),
     ("encoder.layers.", "1.conv.0.weight", "decoder.layers.", "2.conv.0.weight", "diffusers"),
 )
-_TINY_SCALE = 0.18215
-_TINY_XL_SCALE = 0.13025
 
 
 def read_vae(file: Shapes) -> VaeConfig | TinyVaeConfig | None:
@@ -59,7 +57,7 @@ def _tiny(file: Shapes) -> TinyVaeConfig | None:
     """A tiny autoencoder. Shapes cannot tell the one for SDXL from the one for Stable Diffusion 1; the config's
     `scale_factor` can, and otherwise `taesdxl` in the file's name, which is what its makers called it. Tensors that
     state the scale are read where the file is open (`detect`)."""
-    scale = file.side.scale or (_TINY_XL_SCALE if "taesdxl" in file.name.lower() else _TINY_SCALE)
+    scale = file.side.scale or (XL_LATENT_SCALE if "taesdxl" in file.name.lower() else LATENT_SCALE)
     for encoder, inside_encoder, decoder, inside_decoder, layout in _TINY_SIDES:
         encodes, decodes = file.has(encoder + inside_encoder), file.has(decoder + inside_decoder)
         if encodes or decodes:

@@ -6,7 +6,8 @@ import pytest
 import torch
 from PIL import Image
 
-from diffusion.preview import SD1_LATENT_RGB, LatentRgb, latent_rgb, preview_jpeg
+from diffusion.architecture import LATENT_SCALE, XL_LATENT_SCALE
+from diffusion.preview import SD1_LATENT_RGB, SDXL_LATENT_RGB, LatentRgb, latent_rgb, preview_jpeg
 
 RED = LatentRgb(((1, 0, 0), (0, 0, 0), (0, 0, 0), (0, 0, 0)), (0, -1, -1))
 
@@ -33,7 +34,7 @@ def test_values_that_are_no_numbers_still_give_a_picture():
 
 def test_the_map_is_read_from_metadata():
     text = '{"factors": [[1,2,3],[4,5,6],[7,8,9],[0,0,0]], "bias": [0.1, 0.2, 0.3]}'
-    found = latent_rgb({"latent_rgb": text}, 4)
+    found = latent_rgb({"latent_rgb": text}, 4, LATENT_SCALE)
     assert found.factors[1] == (4, 5, 6)
     assert found.bias == (0.1, 0.2, 0.3)
 
@@ -42,4 +43,10 @@ def test_the_map_is_read_from_metadata():
     "text", ["", "[]", "{}", '{"factors": [[1,2]], "bias": [0,0,0]}', '{"factors": [[1,2,3]], "bias": [0,0,0]}', "null"]
 )
 def test_a_bad_map_does_not_stop_a_load(text: str):
-    assert latent_rgb({"latent_rgb": text}, 4) == SD1_LATENT_RGB
+    assert latent_rgb({"latent_rgb": text}, 4, LATENT_SCALE) == SD1_LATENT_RGB
+
+
+def test_the_latents_of_sdxl_have_a_map_of_their_own():
+    assert latent_rgb({}, 4, XL_LATENT_SCALE) == SDXL_LATENT_RGB
+    white = torch.tensor([2.0, 0.0, 0.0, 0.0]).reshape(1, 4, 1, 1).expand(1, 4, 8, 8)
+    assert min(Image.open(io.BytesIO(preview_jpeg(white, SDXL_LATENT_RGB).jpeg)).getpixel((20, 20))) > 245  # type: ignore[arg-type]
