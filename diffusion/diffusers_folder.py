@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from diffusion.errors import MissingComponent
 from diffusion.library import ModelLibrary
+from diffusion.shards import shards
 from diffusion.values import FileRef
 
-_ENDINGS = (".safetensors", ".fp16.safetensors", ".bin", ".fp16.bin")
+_ENDINGS = (
+    ".safetensors",
+    ".safetensors.index.json",
+    ".fp16.safetensors",
+    ".safetensors.index.fp16.json",
+    ".bin",
+    ".bin.index.json",
+    ".fp16.bin",
+    ".bin.index.fp16.json",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +34,10 @@ class FolderParts:
 
 
 def read_folder(library: ModelLibrary, index: FileRef) -> FolderParts:
-    """The parts of the model whose `model_index.json` is given. Raises MissingComponent when one is not there, or is
-    split over several files."""
+    """The parts of the model whose `model_index.json` is given; for one that is split over several files, their index.
+
+    Raises MissingComponent when a part is not there, and CorruptFile when files of one are missing.
+    """
     folder = Path(index.path).parent
     texts = [name for name in ("text_encoder", "text_encoder_2") if (folder / name).is_dir()]
     if not texts:
@@ -47,12 +59,11 @@ def _weights(library: ModelLibrary, index: FileRef, folder: Path) -> FileRef:
         for stem in stems:
             path = folder / (stem + ending)
             if path.is_file():
-                return _ref(library, index, path)
-    split = any(folder.glob("*.index*.json"))
+                content_id = "+".join(map(library.content_id, shards(path)))
+                return replace(_ref(library, index, path), content_id=content_id)
     raise MissingComponent(
-        f"{index.name} has no weights in {folder.name}"
-        + (", or they are split over several files, which cannot be loaded." if split else "."),
-        hint="Save the model with each part in one file.",
+        f"{index.name} has no weights in {folder.name}.",
+        hint=f"Put {stems[0]}.safetensors there, or the files of an index.",
         input="model_path",
     )
 

@@ -29,7 +29,7 @@ from diffusion.build import (
     clip_skeleton,
     unet_skeleton,
 )
-from diffusion.checkpoint_file import CheckpointFile, open_checkpoint
+from diffusion.checkpoint_file import CheckpointFile
 from diffusion.control.adapter import AdapterConfig, LoadedAdapter
 from diffusion.control.architecture import ControlConfig, ControlLoraConfig, read_control
 from diffusion.control.loaded import LoadedControl
@@ -54,6 +54,7 @@ from diffusion.patches.patching import clip_part, patched_clip, patched_unet, sh
 from diffusion.preview import latent_rgb
 from diffusion.safety import LoadedSafety, build_safety
 from diffusion.sampling.discrete import DiscreteSchedule
+from diffusion.shards import open_weights
 from diffusion.text.tokenizer import ClipTokenizer
 from diffusion.values import ClipRef, ControlNetRef, FileRef, ModelRef, UpscaleModelRef, VaeRef
 
@@ -363,7 +364,7 @@ class Residency:
 
 
 def _open(file: FileRef) -> CheckpointFile:
-    return open_checkpoint(Path(file.path))
+    return open_weights(Path(file.path))
 
 
 def _levels(schedule: ScheduleConfig) -> DiscreteSchedule:

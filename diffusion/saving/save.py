@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from diffusion.architecture import Architecture
-from diffusion.checkpoint_file import CheckpointFile, open_checkpoint
+from diffusion.checkpoint_file import CheckpointFile
 from diffusion.errors import DiffusionError
 from diffusion.model_options import ModelSamplingOption
 from diffusion.model_patches.apply import options_of
@@ -16,6 +16,7 @@ from diffusion.residency import Residency
 from diffusion.saving import layout
 from diffusion.saving.weights import clip_weights, tiny_vae_tensors, unet_weights, vae_weights
 from diffusion.saving.writer import Entry, write
+from diffusion.shards import open_weights
 from diffusion.values import ClipRef, ModelRef, VaeRef
 
 Report = Callable[[int, int], None]
@@ -123,7 +124,7 @@ def _check_width(unet: int, text: int, model: ModelRef, clip: ClipRef) -> None:
 
 
 def _carried(files: ExitStack, model: ModelRef) -> dict[str, str]:
-    metadata = files.enter_context(open_checkpoint(Path(model.file.path))).metadata
+    metadata = files.enter_context(open_weights(Path(model.file.path))).metadata
     return {name: metadata[name] for name in _CARRIED if name in metadata}
 
 

@@ -28,12 +28,13 @@ from diffusion.build import (
     vae_skeleton,
     vae_source,
 )
-from diffusion.checkpoint_file import CheckpointFile, open_checkpoint
+from diffusion.checkpoint_file import CheckpointFile
 from diffusion.keys import NameMap, clip_names, original_unet_names
 from diffusion.patches.apply import Changes
 from diffusion.patches.merge import Counterpart, clip_places
 from diffusion.patches.patching import changes_by, clip_part, shapes_of, unet_part
 from diffusion.residency import ROUNDED, Residency
+from diffusion.shards import open_weights
 from diffusion.values import ClipRef, FileRef, ModelRef, VaeRef
 
 
@@ -171,4 +172,4 @@ def _below(changes: Changes, root: str) -> Changes:
 
 
 def _open(file: FileRef, files: ExitStack) -> CheckpointFile:
-    return files.enter_context(open_checkpoint(Path(file.path)))
+    return files.enter_context(open_weights(Path(file.path)))

@@ -234,6 +234,27 @@ def test_a_diffusers_folder_loads_with_what_its_scheduler_says(job: FakeContext)
     assert caught.value.input == "model_path"
 
 
+def test_a_diffusers_folder_may_split_its_weights(job: FakeContext):
+    folder = job.library.models_dir / "diffusers" / "split"
+    weights = xl.unet(replace(tiny.UNET, layout="diffusers", root=""))
+    names = sorted(weights)
+    halves = {"u-1.safetensors": names[::2], "u-2.safetensors": names[1::2]}
+    for file, part in halves.items():
+        save(folder / "unet" / file, {name: weights[name] for name in part})
+    places = {name: file for file, part in halves.items() for name in part}
+    index = folder / "unet" / "diffusion_pytorch_model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": places}))
+    save(folder / "vae" / "diffusion_pytorch_model.safetensors", dict(tiny.vae_module().state_dict()))
+    save(folder / "text_encoder" / "model.safetensors", xl.clip(replace(tiny.CLIP, root="text_model.")))
+    (folder / "model_index.json").write_text("{}")
+    model = DiffusersLoader(job, "split").MODEL
+    module = job.residency.unet(model).module
+    assert all(torch.equal(value, weights[name]) for name, value in module.state_dict().items())
+    changed = {name: weights[name] + 1 for name in halves["u-2.safetensors"]}
+    save(folder / "unet" / "u-2.safetensors", changed)
+    assert DiffusersLoader(job, "split").MODEL != model
+
+
 def test_a_chosen_config_says_which_layer_of_the_text_encoder_is_read(job: FakeContext):
     config = job.library.models_dir / "configs" / "clip_skip_2.yaml"
     config.parent.mkdir(exist_ok=True)
