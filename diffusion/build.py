@@ -20,9 +20,10 @@ from diffusion.architecture import ClipConfig, TinyVaeConfig, UnetConfig, VaeCon
 from diffusion.checkpoint_file import CheckpointFile
 from diffusion.ema import ema_names
 from diffusion.errors import CorruptFile, MissingComponent
-from diffusion.held import HeldWeights, Place, Read
+from diffusion.held import HeldWeights, Read
 from diffusion.keys import NameMap, clip_names, missing, unet_names, vae_names
 from diffusion.lean import make_lean
+from diffusion.placing import Place
 from diffusion.upsampling import fold_upsamplers, folded
 
 M = TypeVar("M", bound=nn.Module)

@@ -12,6 +12,7 @@ import re
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from threading import Lock
 from typing import Any, Protocol, cast
 
 import torch
@@ -50,7 +51,8 @@ class CheckpointFile:
         return self.tensors.keys()
 
     def tensor(self, name: str) -> Tensor:
-        """The tensor of that name on the CPU, as stored; its memory may be the file's map, so do not write to it."""
+        """The tensor of that name on the CPU, as stored; its memory may be the file's map, so do not write to it.
+        Several threads may ask at once."""
         return self._source.tensor(name)
 
     def close(self) -> None:
@@ -109,16 +111,18 @@ class _SafetensorsSource:
         self._path = path
         self._stamp = _stamp(path)
         self._read = 0
+        self._lock = Lock()
         self._file: Any = self._open()
 
     def tensor(self, name: str) -> Tensor:
-        if self._file is None or self._read > _MAPPED_AT_ONCE:
-            _check_unchanged(self._path, self._stamp)
-            self._file = self._open()
-            self._read = 0
-        found: Tensor = self._file.get_tensor(name)
-        self._read += found.numel() * found.element_size()
-        return found
+        with self._lock:
+            if self._file is None or self._read > _MAPPED_AT_ONCE:
+                _check_unchanged(self._path, self._stamp)
+                self._file = self._open()
+                self._read = 0
+            found: Tensor = self._file.get_tensor(name)
+            self._read += found.numel() * found.element_size()
+            return found
 
     def close(self) -> None:
         self._file = None
@@ -142,13 +146,15 @@ class _PickleSource:
         self._size = size
         self._mapped = mapped
         self._stamp = _stamp(path)
+        self._lock = Lock()
         self.tensors = _unpickled(path, size, mapped=mapped)
 
     def tensor(self, name: str) -> Tensor:
-        if not self.tensors:
-            _check_unchanged(self._path, self._stamp)
-            self.tensors = _unpickled(self._path, self._size, mapped=self._mapped)
-        return self.tensors[name]
+        with self._lock:
+            if not self.tensors:
+                _check_unchanged(self._path, self._stamp)
+                self.tensors = _unpickled(self._path, self._size, mapped=self._mapped)
+            return self.tensors[name]
 
     def close(self) -> None:
         self.tensors = {}

@@ -8,8 +8,9 @@ weights, with the same numbers. Weights that leave a GPU wait in pinned memory, 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 from weakref import WeakSet
 
@@ -17,31 +18,13 @@ import torch
 from torch import Tensor, nn
 
 from diffusion.blocks import divide
-from diffusion.conversion import Converter
-from diffusion.memory import Meter
-from diffusion.narrow import make_narrow, takes_narrow
-from diffusion.packing import can_pack, make_packable, packable, packed, plain
+from diffusion.packing import plain
 from diffusion.parking import Parking
+from diffusion.placing import Place, Placing
+from diffusion.threaded import by_threads
 
 Read = Callable[[], Tensor]
 """Makes a weight from where it is stored: any type, on the CPU or the device, in its usual order."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Place:
-    """Where weights go, in what type, and what is counted: `meter` counts what is held on the device, `parking` counts
-    and limits what waits in pinned memory, None where nothing should. `narrow` is a type that loses nothing and takes
-    less memory, for layers that take it (`diffusion.narrow`); `packs` allows packed weights (`diffusion.packing`).
-    With `on_use`, a block is brought in when it first runs, and not before.
-    """
-
-    device: torch.device
-    dtype: torch.dtype
-    meter: Meter = field(default_factory=lambda: Meter(2**62))
-    parking: Meter | None = None
-    narrow: torch.dtype | None = None
-    packs: bool = True
-    on_use: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -91,18 +74,11 @@ class HeldWeights:
         self._on_release: list[Callable[[], None]] = []
         self.read = 0
         """How many weights were made from where they are stored, so far."""
+        self._counting = Lock()
         self._counted: dict[str, int] = {}
-        self._converter: Converter | None = None
-        self._packs = place.packs and can_pack(self.device, self.dtype)
-        if self._packs:
-            make_packable(module)
-        if place.narrow is not None:
-            make_narrow(module, self.dtype)
-        self._sizes = {
-            name: each.numel() * (self._narrow(name) or self.dtype).itemsize
-            for name, each in module.named_parameters()
-            if base is not None or name in reads
-        }
+        self._placing = Placing(module, place)
+        named = (name for name, _ in module.named_parameters() if base is not None or name in reads)
+        self._sizes = {name: self._placing.size(name) for name in named}
         self._blocks = [
             _Block(each, names, sum(self._sizes[name] for name in names)) for each, names in divide(module, self._sizes)
         ]
@@ -156,17 +132,18 @@ class HeldWeights:
         try:
             while not self.whole:
                 spare = room - (0 if self.missing <= room else self.passing)
-                before = spare
+                fitting: list[_Block] = []
                 for block in self._blocks:
                     cost = self._cost(block)
                     if not block.held and cost <= spare:
                         spare -= cost
-                        self._keep(block)
-                if spare == before and not self.whole:
+                        room -= cost
+                        fitting.append(block)
+                if not fitting:
                     break
-                room -= before - spare
+                self._keep(fitting)
         finally:
-            self._converter = None
+            self._placing.finish()
             self._close()
 
     def drop(self, enough: int | None = None) -> int:
@@ -225,17 +202,27 @@ class HeldWeights:
         block.hooks.clear()
         block.held = True
 
-    def _keep(self, block: _Block) -> None:
-        self._stay(block)
-        try:
-            for name in block.names:
-                shared = self._shared(name)
-                if shared is None:
-                    self._count(name)
-                    shared = nn.Parameter(self._kept(name), requires_grad=False)
+    def _keep(self, blocks: Sequence[_Block]) -> None:
+        """Hold blocks. When one of their weights can't be made, those that lack none are held all the same."""
+        for block in blocks:
+            self._stay(block)
+        own: list[str] = []
+        for name in (name for block in blocks for name in block.names):
+            shared = self._shared(name)
+            if shared is None:
+                own.append(name)
+            else:
                 self._set(name, shared)
+        # Patches compute with all of torch's threads, and a GPU has its own way with memory.
+        alone = self._base is None and self.device.type == "cpu"
+        try:
+            for name, value in zip(own, by_threads(self._kept, own) if alone else map(self._kept, own), strict=True):
+                self._count(name)
+                self._set(name, nn.Parameter(value, requires_grad=False))
         except BaseException:
-            self._release(block)
+            for block in blocks:
+                if any(self.module.get_parameter(name).is_meta for name in block.names):
+                    self._release(block)
             raise
 
     def _release(self, block: _Block) -> int:
@@ -312,8 +299,8 @@ class HeldWeights:
             made = self._made(name)
             parked = self.parking.keep(name, made)
             if parked is None:
-                return self._placed(made)
-        return self._placed(parked)
+                return self._placing.passing(made)
+        return self._placing.passing(parked)
 
     def _made(self, name: str) -> Tensor:
         return self._stored(name).to(self.dtype)
@@ -324,36 +311,14 @@ class HeldWeights:
             return parked
         read = self._reads.get(name)
         if read is not None:
-            self.read += 1
+            with self._counting:
+                self.read += 1
             return read()
         assert self._base is not None
         return self._base.weight(name)
 
     def _kept(self, name: str) -> Tensor:
-        """A weight for a block that is held, on the device and in the order in which its layer reads it best."""
-        path, _, leaf = name.rpartition(".")
-        layer, narrow = self.module.get_submodule(path), self._narrow(name)
-        if narrow is not None:
-            return self._stored(name).to(narrow, copy=True)
-        if self._packs and packable(layer, leaf):
-            return packed(layer, self._converted(self._stored(name)))
-        return self._placed(self._made(name))
-
-    def _narrow(self, name: str) -> torch.dtype | None:
-        path, _, leaf = name.rpartition(".")
-        return self._place.narrow if takes_narrow(self.module.get_submodule(path), leaf) else None
-
-    def _converted(self, stored: Tensor) -> Tensor:
-        if self._converter is None:
-            largest = max(self.module.get_parameter(name).numel() for name in self._sizes)
-            self._converter = Converter(self.dtype, largest)
-        return self._converter(stored)
-
-    def _placed(self, value: Tensor) -> Tensor:
-        value = value.to(device=self.device, non_blocking=True)
-        if value.ndim == 4 and self.dtype != torch.float32:
-            return value.contiguous(memory_format=torch.channels_last)
-        return value
+        return self._placing.held(name, self._stored(name))
 
     def _cost(self, block: _Block) -> int:
         return sum(self._sizes[name] for name in block.names if self._shared(name) is None)

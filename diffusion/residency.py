@@ -39,7 +39,7 @@ from diffusion.detect import detect_file
 from diffusion.detection.text import for_xl
 from diffusion.device import Placement, place
 from diffusion.errors import MissingComponent, UnsupportedArchitecture
-from diffusion.held import Place, held_by
+from diffusion.held import held_by
 from diffusion.kept import KeptModels, LoadCounts
 from diffusion.keys import NameMap, original_unet_names
 from diffusion.library import ModelLibrary
@@ -51,6 +51,7 @@ from diffusion.patches.lora import Part, Shapes, check_fit
 from diffusion.patches.lora_file import LoraFile, read_lora
 from diffusion.patches.merge import check_merge, clip_places
 from diffusion.patches.patching import clip_part, patched_clip, patched_unet, shapes_of, unet_part
+from diffusion.placing import Place
 from diffusion.preview import latent_rgb
 from diffusion.safety import LoadedSafety, build_safety
 from diffusion.sampling.discrete import DiscreteSchedule

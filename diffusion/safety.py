@@ -19,7 +19,7 @@ from diffusion.build import fill, number_positions
 from diffusion.checkpoint_file import CheckpointFile
 from diffusion.detection.shapes import Shapes
 from diffusion.errors import UnsupportedArchitecture
-from diffusion.held import Place
+from diffusion.placing import Place
 from diffusion.sidecar import Sidecar
 
 _ROOT = "vision_model.vision_model."

@@ -19,8 +19,8 @@ from diffusion.build import fill
 from diffusion.checkpoint_file import CheckpointFile
 from diffusion.control.loaded import LoadedControl
 from diffusion.detection.shapes import ShapeMap, Shapes
-from diffusion.held import Place
 from diffusion.keys import NameMap
+from diffusion.placing import Place
 from diffusion.sampling.protocols import Residuals
 from diffusion.sidecar import Sidecar
 

@@ -16,9 +16,10 @@ from diffusion.architecture import UnetConfig
 from diffusion.checkpoint_file import CheckpointFile
 from diffusion.control.architecture import ControlConfig, ControlLoraConfig, family_of, original_control_names
 from diffusion.control.network import LoadedControlNet, WrongControlNet, control_skeleton
-from diffusion.held import HeldWeights, Place, held_by
+from diffusion.held import HeldWeights, held_by
 from diffusion.keys import original_unet_names
 from diffusion.lean import make_lean
+from diffusion.placing import Place
 
 if TYPE_CHECKING:
     from diffusion.loaded import LoadedUnet

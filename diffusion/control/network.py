@@ -25,8 +25,9 @@ from diffusion.control.architecture import (
 from diffusion.control.loaded import LoadedControl
 from diffusion.control.union import UnionParts
 from diffusion.errors import DiffusionError
-from diffusion.held import Place, held_by
+from diffusion.held import held_by
 from diffusion.keys import original_unet_names
+from diffusion.placing import Place
 from diffusion.sampling.protocols import Residuals
 from diffusion.values import ControlNetRef, ModelRef
 

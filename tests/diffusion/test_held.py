@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -7,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from diffusion.errors import CorruptFile
-from diffusion.held import HeldWeights, Place, held_by
+from diffusion.held import HeldWeights, held_by
 from diffusion.library import ModelLibrary
 from diffusion.memory import Meter, OutOfMemory
 from diffusion.packing import can_pack, plain
+from diffusion.placing import Place
 from diffusion.residency import Residency
 from diffusion.values import LoraPatch, ModelRef, VaeRef
 from tests.diffusion import tiny
@@ -256,3 +258,26 @@ def test_a_model_that_never_fits_says_what_might(models: Path):
         unet.predict(torch.zeros(2, 4, 32, 64), torch.zeros(2), torch.zeros(2, 77, 64))
     assert caught.value.hint is not None
     assert "256×128" in caught.value.hint
+
+
+def test_a_weight_that_cannot_be_made_costs_only_its_own_block():
+    layers = [nn.Linear(4, 4, device="meta") for _ in range(30)]
+    module = nn.Sequential(*layers)
+    weights = {name: torch.randn(value.shape) for name, value in module.named_parameters()}
+    broken = {"20.weight"}
+
+    def read(name: str) -> Tensor:
+        if name in broken:
+            raise CorruptFile(name)
+        return weights[name]
+
+    meter = Meter(2**20)
+    held = HeldWeights(module, {name: partial(read, name) for name in weights}, Place(CPU, torch.float32, meter))
+    with pytest.raises(CorruptFile, match=r"20\.weight"):
+        held.hold(2**20)
+    assert not held.whole
+    assert meter.now == held.bytes == held.size - held.missing
+    broken.clear()
+    held.hold(2**20)
+    assert held.whole
+    assert all(torch.equal(value, weights[name]) for name, value in module.named_parameters())

@@ -10,8 +10,9 @@ from diffusion.architecture import VaeConfig
 from diffusion.build import build_clip, build_vae, unet_skeleton
 from diffusion.checkpoint_file import CheckpointFile
 from diffusion.detect import detect
-from diffusion.held import Place, held_by
+from diffusion.held import held_by
 from diffusion.keys import clip_names, unet_names, vae_names
+from diffusion.placing import Place
 from diffusion.safetensors_header import TensorInfo
 from tests.diffusion import tiny
 from tests.reference.recipes import layout
