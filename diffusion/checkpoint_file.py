@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from diffusion.errors import CorruptFile, UnsafePickle
+from diffusion.memory import is_out_of_memory
 from diffusion.pickle_names import inert_names
 from diffusion.safetensors_header import AGAIN, TensorInfo, read_header
 
@@ -173,7 +174,9 @@ def _unpickled(path: Path, size: int, *, mapped: bool) -> dict[str, Tensor]:
             loaded: object = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         raise _pickle_error(path, str(error)) from error
-    except Exception as error:  # a damaged pickle can fail in any way; whatever it was, the file is at fault
+    except Exception as error:  # a damaged pickle can fail in any way
+        if is_out_of_memory(error):
+            raise
         raise CorruptFile(
             f"{path.name} is damaged or cut short ({size} bytes): {_first_line(error)}.", hint=AGAIN
         ) from error

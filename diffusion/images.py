@@ -57,7 +57,7 @@ def load_image(path: Path, name: str | None = None, *, keyed: bool = False) -> t
         raise BadImage(
             f"{shown} is too large to open safely.", hint=_limit(), input="image", code="too_large"
         ) from error
-    except (OSError, SyntaxError, ValueError, EOFError, MemoryError, IndexError, TypeError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError) as error:
         raise BadImage(
             f"{shown} is damaged or cut short: {str(error)[:200]}.",
             hint="Save or download the picture again.",

@@ -28,7 +28,7 @@ _M_MMAP_THRESHOLD = -3
 _LARGEST_KEPT_PIECE = 32 * 2**20
 _FRUGAL_PIECE = 2**20
 
-_CPU_REFUSALS = ("can't allocate memory", "not enough memory", "Cannot allocate memory")
+_REFUSALS = ("out of memory", "can't allocate memory", "not enough memory", "Cannot allocate memory")
 
 
 class OutOfMemory(DiffusionError):
@@ -62,7 +62,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out, on a GPU or in the machine."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
-    return isinstance(error, RuntimeError) and any(refusal in str(error) for refusal in _CPU_REFUSALS)
+    return isinstance(error, RuntimeError) and any(refusal in str(error) for refusal in _REFUSALS)
 
 
 def with_relief(run: Callable[[], T], relieve: Relieve, what: str, hint: str) -> T:

@@ -13,6 +13,7 @@ from diffusion.checkpoint_file import CheckpointFile
 from diffusion.errors import BadImage, UnsupportedArchitecture
 from diffusion.families import recognise
 from diffusion.images import MAX_PIXELS
+from diffusion.memory import is_out_of_memory
 from diffusion.tiles import Tiling, in_tiles
 
 TILE = 512
@@ -86,8 +87,8 @@ def upscale(net: LoadedUpscaler, image: Tensor, report: Report, *, tile: int = T
     while True:
         try:
             return _tiled(net, pixels, tile, report).clamp(0, 1).movedim(1, -1).contiguous().clone()
-        except torch.OutOfMemoryError:
-            if tile // 2 < MIN_TILE:
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error) or tile // 2 < MIN_TILE:
                 raise
             tile //= 2
             if net.device.type == "cuda":

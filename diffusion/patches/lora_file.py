@@ -16,6 +16,7 @@ from torch import Tensor
 
 from diffusion.checkpoint_file import CheckpointFile, open_checkpoint
 from diffusion.errors import CorruptFile, UnsupportedArchitecture
+from diffusion.memory import is_out_of_memory
 from diffusion.patches.adapters import Adapter, Delta, FullDelta, LohaDelta, LoraDelta, lokr
 from diffusion.patches.relative import RelativeDelta, relative
 from diffusion.values import FileRef
@@ -97,8 +98,13 @@ def _collect(
     for base, parts in groups.items():
         try:
             delta = _delta(parts)
-        except (KeyError, RuntimeError) as error:
+        except KeyError as error:
             raise CorruptFile(f"{file.name} holds only parts of the adapter of {base}: {error} is missing.") from error
+        except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise
+            message = f"{file.name}: the parts of the adapter of {base} do not fit together: {error}."
+            raise CorruptFile(message) from error
         if delta is not None and base.startswith(_PLAIN) and base.endswith(".bias"):
             biases[base.removesuffix(".bias")] = Adapter(delta)
         elif delta is not None:

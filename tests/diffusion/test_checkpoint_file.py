@@ -173,3 +173,14 @@ def test_a_file_cut_anywhere_is_refused(tmp_path: Path, keep: float, zipped: boo
     os.truncate(path, min(int(size * keep), size - 1))
     with pytest.raises(CorruptFile):
         open_checkpoint(path)
+
+
+def test_a_file_too_large_for_the_memory_is_not_called_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    torch.save({"w": torch.zeros(2)}, tmp_path / "m.ckpt")
+
+    def full(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(torch, "load", full)
+    with pytest.raises(MemoryError):
+        open_checkpoint(tmp_path / "m.ckpt")

@@ -56,7 +56,15 @@ def test_tiles_join_without_seams(job: FakeContext):
     assert float((tiled - whole).abs().mean()) < 1e-2
 
 
-def test_tiles_become_smaller_when_memory_runs_out(job: FakeContext, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes."),
+        MemoryError(),
+    ],
+)
+def test_tiles_become_smaller_when_memory_runs_out(job: FakeContext, error: Exception):
     net = job.residency.upscaler(UpscaleModelLoader(job, "tiny.safetensors"))
     sizes: list[int] = []
 
@@ -66,7 +74,7 @@ def test_tiles_become_smaller_when_memory_runs_out(job: FakeContext, monkeypatch
         def enlarge(self, tile: torch.Tensor) -> torch.Tensor:
             sizes.append(max(tile.shape[-2:]))
             if sizes[-1] > 64:
-                raise torch.OutOfMemoryError
+                raise error
             return net.enlarge(tile)
 
     upscaling.upscale(Short(), torch.rand(1, 100, 100, 3), lambda *_: None)  # type: ignore[arg-type]
