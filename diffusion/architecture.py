@@ -13,11 +13,27 @@ UNET_ROOT = "model.diffusion_model."
 VAE_ROOT = "first_stage_model."
 CLIP_ROOT = "cond_stage_model.transformer.text_model."
 
+SD1, SD2, SDXL, REFINER, X4 = (
+    "Stable Diffusion 1",
+    "Stable Diffusion 2",
+    "SDXL",
+    "SDXL refiner",
+    "Stable Diffusion x4 upscaler",
+)
+"""What the families of models are called."""
+
+_BY_CONTEXT = {768: SD1, 1024: SD2, 1280: REFINER, 2048: SDXL}
+
 LATENT_SCALE, XL_LATENT_SCALE = 0.18215, 0.13025
 """What latents of Stable Diffusion 1 and 2, and of SDXL, are multiplied by for the U-Net (from their configs)."""
 
 SIZE_WIDTH = 256
 """Each number that SDXL reads (a height, a width …) becomes a sinusoidal embedding of this width."""
+
+
+def family_by_context(width: int) -> str:
+    """The family whose U-Net reads text embeddings of that width, in words where no known one does."""
+    return _BY_CONTEXT.get(width, f"a model that reads text embeddings of width {width}")
 
 
 @dataclass(frozen=True, slots=True)

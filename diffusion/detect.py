@@ -13,6 +13,11 @@ from pathlib import Path
 
 from diffusion.architecture import (
     LATENT_SCALE,
+    REFINER,
+    SD1,
+    SD2,
+    SDXL,
+    X4,
     XL_LATENT_SCALE,
     Architecture,
     ClipConfig,
@@ -33,13 +38,6 @@ from diffusion.keys import unet_names
 from diffusion.sidecar import Sidecar, read_sidecar, sidecar_from_metadata
 from diffusion.values import FileRef
 
-SD1, SD2, SDXL, REFINER, X4 = (
-    "Stable Diffusion 1",
-    "Stable Diffusion 2",
-    "SDXL",
-    "SDXL refiner",
-    "Stable Diffusion x4 upscaler",
-)
 _SCALES = {SD1: LATENT_SCALE, SD2: LATENT_SCALE, SDXL: XL_LATENT_SCALE, REFINER: XL_LATENT_SCALE, X4: 0.08333}
 _X4_SCHEDULE = ScheduleConfig(linear_start=0.0001, linear_end=0.02)
 _VELOCITY_SPREAD = 0.09

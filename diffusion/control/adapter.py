@@ -15,6 +15,7 @@ from diffusers.models.adapter import T2IAdapter
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
+from diffusion.architecture import SD1, SDXL
 from diffusion.build import fill
 from diffusion.checkpoint_file import CheckpointFile
 from diffusion.control.loaded import LoadedControl
@@ -51,7 +52,7 @@ class AdapterConfig:
     @property
     def family(self) -> str:
         """The family of models that it was trained for."""
-        return "Stable Diffusion XL" if self.kind == "full_adapter_xl" else "Stable Diffusion 1"
+        return SDXL if self.kind == "full_adapter_xl" else SD1
 
     def fits(self, channels: tuple[int, ...]) -> bool:
         """Whether it adds to a U-Net with levels of these widths. SDXL's has three, and the last is for its middle."""

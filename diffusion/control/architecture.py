@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from diffusion.architecture import UNET_ROOT
+from diffusion.architecture import UNET_ROOT, family_by_context
 from diffusion.checkpoint_file import CheckpointFile
 from diffusion.control.adapter import AdapterConfig, read_adapter
 from diffusion.control.union import UnionConfig, is_union_part, read_union
@@ -18,7 +18,6 @@ from diffusion.sidecar import Sidecar
 _HINT = "controlnet_cond_embedding."
 _HINT_BLOCK = "input_hint_block."
 _WHERE = "Choose a ControlNet of the model's family from models/controlnet."
-_FAMILIES = {768: "Stable Diffusion 1", 1024: "Stable Diffusion 2", 2048: "Stable Diffusion XL"}
 _HEADS = 8
 _HEAD_WIDTH = 64
 
@@ -49,7 +48,7 @@ class ControlConfig:
     @property
     def family(self) -> str:
         """The family of models that it was trained for."""
-        return family_of(self.context_dim)
+        return family_by_context(self.context_dim)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +59,6 @@ class ControlLoraConfig:
     hint_channels: int
     hint: tuple[int, ...]
     context_dim: int
-
-
-def family_of(width: int) -> str:
-    """The family of models that read text embeddings of a width."""
-    return _FAMILIES.get(width, f"a model that reads text embeddings of width {width}")
 
 
 def read_control(file: CheckpointFile) -> ControlConfig | ControlLoraConfig | AdapterConfig:

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from diffusion.architecture import UnetConfig
+from diffusion.architecture import UnetConfig, family_by_context
 from diffusion.control.adapter import LoadedAdapter
-from diffusion.control.architecture import family_of
 from diffusion.control.network import LoadedControlNet, WrongControlNet
 from diffusion.control.uses import PROMPT, uses_of
 from diffusion.errors import BadPrompt
@@ -109,14 +108,14 @@ def guides(
             if not net.config.fits(unet.channels):
                 raise WrongControlNet(
                     f"{name} is a T2I-Adapter for {net.config.family}, and this model is "
-                    f"{family_of(unet.context_dim)}: the one adds to levels of the widths "
+                    f"{family_by_context(unet.context_dim)}: the one adds to levels of the widths "
                     f"{list(net.config.channels)}, the other has {list(unet.channels)}.",
                     hint="Choose a T2I-Adapter of the model's family.",
                     input=input,
                 )
         elif net.config.context_dim != unet.context_dim:
             raise WrongControlNet(
-                f"{name} was made for {net.config.family}, and this model is {family_of(unet.context_dim)}: "
+                f"{name} was made for {net.config.family}, and this model is {family_by_context(unet.context_dim)}: "
                 f"the one reads prompts {net.config.context_dim} wide, the other {unet.context_dim}.",
                 hint="Choose a ControlNet of the model's family.",
                 input=input,

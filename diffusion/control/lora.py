@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from diffusion.architecture import UnetConfig
+from diffusion.architecture import UnetConfig, family_by_context
 from diffusion.checkpoint_file import CheckpointFile
-from diffusion.control.architecture import ControlConfig, ControlLoraConfig, family_of, original_control_names
+from diffusion.control.architecture import ControlConfig, ControlLoraConfig, original_control_names
 from diffusion.control.network import LoadedControlNet, WrongControlNet, control_skeleton
 from diffusion.held import HeldWeights, held_by
 from diffusion.keys import original_unet_names
@@ -38,15 +38,15 @@ def control_config(lora: ControlLoraConfig, unet: UnetConfig, name: str) -> Cont
     """
     if lora.context_dim not in (0, unet.context_dim):
         raise WrongControlNet(
-            f"{name} was made for {family_of(lora.context_dim)}, and this model is {family_of(unet.context_dim)}: the "
-            f"one reads prompts {lora.context_dim} wide, the other {unet.context_dim}.",
+            f"{name} was made for {family_by_context(lora.context_dim)}, and this model is "
+            f"{family_by_context(unet.context_dim)}: the one reads prompts {lora.context_dim} wide, the other {unet.context_dim}.",
             hint=_HINT,
         )
     uneven = unet.middle_depth is None or any(len(set(depths)) != 1 for depths in unet.down_depths)
     if uneven or unet.extra_channels or unet.cross_only or unet.noise_levels:
         what = "reads more than the latent" if unet.extra_channels else "is built another way"
         raise WrongControlNet(
-            f"{name} makes a control network of a plain {family_of(unet.context_dim)}, and this model {what}.",
+            f"{name} makes a control network of a plain {family_by_context(unet.context_dim)}, and this model {what}.",
             hint="Sample with a model that is not for inpainting, editing or upscaling, nor reduced.",
         )
     return ControlConfig(
@@ -122,7 +122,7 @@ def _as_matrix(shape: tuple[int, ...]) -> tuple[int, int]:
 
 def _misfit(file: CheckpointFile, unet: UnetConfig, what: str) -> WrongControlNet:
     return WrongControlNet(
-        f"The Control-LoRA {file.path.name} does not fit this model, which is {family_of(unet.context_dim)}: the file "
-        f"{what}.",
+        f"The Control-LoRA {file.path.name} does not fit this model, which is "
+        f"{family_by_context(unet.context_dim)}: the file {what}.",
         hint=_HINT,
     )

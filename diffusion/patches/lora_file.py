@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from diffusion.architecture import SDXL, family_by_context
 from diffusion.checkpoint_file import CheckpointFile, open_checkpoint
 from diffusion.errors import CorruptFile, UnsupportedArchitecture
 from diffusion.memory import is_out_of_memory
@@ -151,14 +152,8 @@ def split_name(name: str) -> tuple[str, str | None]:
 _FAMILIES: tuple[tuple[str, Callable[[str], bool]], ...] = (
     ("FLUX", lambda name: "double_blocks" in name or "single_transformer_blocks" in name or "single_blocks" in name),
     ("Stable Diffusion 3", lambda name: "joint_blocks" in name or "add_q_proj" in name),
-    ("Stable Diffusion XL", lambda name: name.startswith(("lora_te2_", "text_encoder_2."))),
+    (SDXL, lambda name: name.startswith(("lora_te2_", "text_encoder_2."))),
 )
-_BY_CONTEXT = {
-    768: "Stable Diffusion 1",
-    1024: "Stable Diffusion 2",
-    1280: "the Stable Diffusion XL refiner",
-    2048: "Stable Diffusion XL",
-}
 
 
 def family_of(weights: Mapping[str, Adapter]) -> str:
@@ -169,8 +164,7 @@ def family_of(weights: Mapping[str, Adapter]) -> str:
     known = {name: each.delta for name, each in weights.items() if not isinstance(each.delta, RelativeDelta)}
     for name, delta in known.items():
         if name.endswith(("attn2_to_k", "attn2.to_k", "attn2.processor.to_k")):
-            width = delta.fan_in
-            return _BY_CONTEXT.get(width, f"a model that reads text embeddings of width {width}")
+            return family_by_context(delta.fan_in)
     for name, delta in known.items():
         if name.endswith(("self_attn_k_proj", "self_attn.k_proj")):
             return f"a model whose text encoder is {delta.fan_in} wide"

@@ -14,8 +14,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diffusion.architecture import CLIP_ROOT, UNET_ROOT, VAE_ROOT, Architecture, ClipConfig, UnetConfig, VaeConfig
-from diffusion.detect import REFINER, SD1, SD2, SDXL
+from diffusion.architecture import (
+    CLIP_ROOT,
+    REFINER,
+    SD1,
+    SD2,
+    SDXL,
+    UNET_ROOT,
+    VAE_ROOT,
+    Architecture,
+    ClipConfig,
+    UnetConfig,
+    VaeConfig,
+)
 from diffusion.keys import clip_names, diffusers_vae_names, original_unet_names
 from diffusion.saving.weights import Weights
 from diffusion.saving.writer import Entry

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 import torch
 from torch import Tensor
 
+from diffusion.architecture import SD1, SD2, SDXL
 from diffusion.checkpoint_file import open_checkpoint
 from diffusion.detection.shapes import ShapeMap
 from diffusion.errors import DiffusionError, UnknownModel
@@ -28,9 +29,9 @@ _NESTED = "string_to_param."
 _LISTED = "list."
 _BUNDLED = "bundle_emb."
 _BY_WIDTH: Mapping[int, tuple[str, str]] = {
-    768: ("clip_l", "Stable Diffusion 1 (CLIP-L)"),
-    1024: ("clip_h", "Stable Diffusion 2 (OpenCLIP ViT-H)"),
-    1280: ("clip_g", "Stable Diffusion XL (OpenCLIP ViT-bigG)"),
+    768: ("clip_l", f"{SD1} (CLIP-L)"),
+    1024: ("clip_h", f"{SD2} (OpenCLIP ViT-H)"),
+    1280: ("clip_g", f"{SDXL} (OpenCLIP ViT-bigG)"),
 }
 
 

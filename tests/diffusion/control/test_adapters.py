@@ -208,7 +208,7 @@ def test_a_grey_adapter_sees_the_mean_of_the_colours(residency: Residency):
 
 def test_an_adapter_of_another_family_is_refused_with_both_named(residency: Residency):
     use = ControlUse(net(residency, "full_adapter_xl"), HINT)
-    with pytest.raises(WrongControlNet, match=r"T2I-Adapter for Stable Diffusion XL.*\[32, 64, 64, 64\]") as caught:
+    with pytest.raises(WrongControlNet, match=r"T2I-Adapter for SDXL.*\[32, 64, 64, 64\]") as caught:
         run(residency, "full_adapter", with_use(prompt(1), use), prompt(2), (8, 8))
     assert caught.value.input == "positive"
 

@@ -104,7 +104,7 @@ def test_it_is_made_of_the_model_with_its_patches(residency: Residency):
 @pytest.mark.parametrize(
     ("key", "shape", "said"),
     [
-        (f"{ATTENTION}.down", (RANK, 2048), r"made for Stable Diffusion XL, and this model is .* width 64"),
+        (f"{ATTENTION}.down", (RANK, 2048), r"made for SDXL, and this model is .* width 64"),
         (f"{CONVOLUTION}.up", (7, RANK, 1, 1), r"does not fit this model, which is .* 64: the file has input_blocks"),
         ("input_blocks.9.0.in_layers.2.bias", (32,), r"input_blocks\.9.* no place"),
         ("input_hint_block.2.bias", None, r"lacks input_hint_block\.2\.bias"),

@@ -174,7 +174,7 @@ def test_a_lora_of_another_family_is_refused_with_both_names(residency: Residenc
     file = lora(residency, "xl.safetensors")
     with pytest.raises(WrongLora) as caught:
         residency.check_lora(file, ModelRef(checkpoint(residency)), None)
-    assert "Stable Diffusion XL, and this model is Stable Diffusion 1: 1 of its 2 keys match" in str(caught.value)
+    assert "SDXL, and this model is Stable Diffusion 1: 1 of its 2 keys match" in str(caught.value)
     assert caught.value.input == "lora_name"
     with pytest.raises(WrongLora):
         unet_weights(residency, LoraPatch(file, 1.0))
