@@ -116,6 +116,5 @@ BESIDE_THE_NETWORK = (RescaleCfgOption, ModelSamplingOption, DifferentialOption,
 
 def with_option(model: ModelRef, option: ModelOption) -> ModelRef:
     """The model with one more option."""
-    name = type(option).__name__
-    kept = tuple(pair for pair in model.options if not (isinstance(option, SINGLE) and pair[0] == name))
-    return replace(model, options=(*kept, (name, option)))
+    kept = tuple(each for each in model.options if not (isinstance(option, SINGLE) and type(each) is type(option)))
+    return replace(model, options=(*kept, option))

@@ -46,7 +46,7 @@ from diffusion.library import ModelLibrary
 from diffusion.loaded import LoadedClip, LoadedUnet, LoadedVae
 from diffusion.memory import Meter, available, default_budget
 from diffusion.model_options import ModelSamplingOption
-from diffusion.model_patches.apply import options_of, sampling_by
+from diffusion.model_patches.apply import sampling_by
 from diffusion.patches.lora import Part, Shapes, check_fit
 from diffusion.patches.lora_file import LoraFile, read_lora
 from diffusion.patches.merge import check_merge, clip_places
@@ -286,7 +286,7 @@ class Residency:
         return shapes_of(unet_skeleton(found.unet)), original_unet_names(found.unet)
 
     def _with_options(self, ref: ModelRef, hold: bool) -> LoadedUnet:
-        base, options = self.unet(replace(ref, options=()), hold=hold), options_of(ref.options)
+        base, options = self.unet(replace(ref, options=()), hold=hold), ref.options
         levels, prediction = base.sampling, base.prediction
         for option in options:
             if isinstance(option, ModelSamplingOption):

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from diffusion.model_options import ModelOption
+
     Sigmas: TypeAlias = Tensor
 else:
 
@@ -44,8 +46,8 @@ class ModelRef:
 
     file: FileRef
     config: FileRef | None = None
-    patches: tuple[object, ...] = ()
-    options: tuple[tuple[str, object], ...] = ()
+    patches: tuple[Patch, ...] = ()
+    options: tuple[ModelOption, ...] = ()
     use_ema: bool = False
     weight_dtype: str = "default"
     """What the weights are rounded to when they are read: `fp8_e4m3fn`, `fp8_e5m2`, or `default` for as they are."""
@@ -53,13 +55,14 @@ class ModelRef:
 
 @dataclass(frozen=True, slots=True)
 class ClipRef:
-    """A text encoder. `stop_at_layer` counts from the end: None or -1 is the last layer, -2 the one before it."""
+    """A text encoder. `stop_at_layer` counts from the end: -1 is the last layer, -2 the one before it, and None the one
+    that the family was trained with."""
 
     type_id: ClassVar[str] = "CLIP"
 
     files: tuple[FileRef, ...]
     config: FileRef | None = None
-    patches: tuple[object, ...] = ()
+    patches: tuple[Patch, ...] = ()
     stop_at_layer: int | None = None
 
 
@@ -105,6 +108,10 @@ class MultiplyPatch:
     """A patch: the weights and biases of layers, told by the end of their names (`attn1.to_q`), times a factor each."""
 
     factors: tuple[tuple[str, float], ...]
+
+
+Patch = LoraPatch | MergePatch | MultiplyPatch
+"""A change to the weights of a model or a text encoder."""
 
 
 @dataclass(frozen=True, slots=True)

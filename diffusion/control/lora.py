@@ -39,7 +39,8 @@ def control_config(lora: ControlLoraConfig, unet: UnetConfig, name: str) -> Cont
     if lora.context_dim not in (0, unet.context_dim):
         raise WrongControlNet(
             f"{name} was made for {family_by_context(lora.context_dim)}, and this model is "
-            f"{family_by_context(unet.context_dim)}: the one reads prompts {lora.context_dim} wide, the other {unet.context_dim}.",
+            f"{family_by_context(unet.context_dim)}: the one reads prompts {lora.context_dim} wide, the other "
+            f"{unet.context_dim}.",
             hint=_HINT,
         )
     uneven = unet.middle_depth is None or any(len(set(depths)) != 1 for depths in unet.down_depths)

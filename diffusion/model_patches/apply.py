@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from diffusion.model_options import (
     DifferentialOption,
@@ -41,11 +41,6 @@ _PREDICTIONS: dict[str, Prediction] = {
     "x0": "x0",
     "img_to_img": "img_to_img",
 }
-
-
-def options_of(pairs: Sequence[tuple[str, object]]) -> tuple[ModelOption, ...]:
-    """The options in a reference, without their names."""
-    return tuple(cast("ModelOption", option) for _, option in pairs)
 
 
 def sampling_by(option: ModelSamplingOption, trained: DiscreteSchedule) -> tuple[DiscreteSchedule, Prediction]:

@@ -22,7 +22,7 @@ from diffusion.patches.lora_file import LoraFile
 from diffusion.patches.merge import Counterpart, clip_places, merge_changes
 from diffusion.patches.multiply import multiply_changes
 from diffusion.patches.targets import TEXT_ENCODER, UNET, text_targets, unet_targets
-from diffusion.values import ClipRef, FileRef, LoraPatch, MergePatch, ModelRef, MultiplyPatch
+from diffusion.values import ClipRef, FileRef, LoraPatch, MergePatch, ModelRef, MultiplyPatch, Patch
 
 
 class Loras(Protocol):
@@ -53,7 +53,7 @@ def clip_part(module: nn.Module) -> Part:
     return Part(TEXT_ENCODER, text_targets(shapes, towers), shapes)
 
 
-def patched_unet(base: LoadedUnet, patches: Sequence[object], family: str, models: Models) -> UNet2DConditionModel:
+def patched_unet(base: LoadedUnet, patches: Sequence[Patch], family: str, models: Models) -> UNet2DConditionModel:
     """The U-Net with patches applied, sharing what they leave alone."""
 
     def counterpart(other: ModelRef | ClipRef) -> Counterpart:
@@ -65,7 +65,7 @@ def patched_unet(base: LoadedUnet, patches: Sequence[object], family: str, model
     return changed_copy(base.module, changes_by(patches, part, family, place, models, counterpart))
 
 
-def patched_clip(base: LoadedClip, patches: Sequence[object], family: str, models: Models) -> nn.ModuleList:
+def patched_clip(base: LoadedClip, patches: Sequence[Patch], family: str, models: Models) -> nn.ModuleList:
     """The text encoders with patches applied and weights rounded as those of a file are."""
 
     def counterpart(other: ModelRef | ClipRef) -> Counterpart:
@@ -90,7 +90,7 @@ def _changed(held: HeldWeights, changes: Changes, name: str) -> Tensor:
 
 
 def changes_by(
-    patches: Sequence[object],
+    patches: Sequence[Patch],
     part: Part,
     family: str,
     place: NameMap,
@@ -110,8 +110,6 @@ def changes_by(
                 more = multiply_changes(part.shapes, factors)
             case MergePatch(other, shares):
                 more = merge_changes(part.shapes, counterpart(other), shares, place)
-            case _:
-                raise TypeError(f"{patch!r} is no patch of a {part.title}")
         for name, steps in more.items():
             changes[name] = (*changes.get(name, ()), *steps)
     return changes

@@ -12,17 +12,12 @@ from diffusion.sampling.brownian import BrownianPath
 from diffusion.sampling.protocols import Noise
 
 
-def initial_noise(shape: Sequence[int], seed: int, batch_index: Sequence[int] | None = None) -> Tensor:
-    """Standard normal float32 noise `[B,C,h,w]` on the CPU.
+def drawn_noise(generator: torch.Generator, shape: Sequence[int], batch_index: Sequence[int] | None = None) -> Tensor:
+    """Standard normal float32 noise `[B,C,h,w]` on the CPU, from a generator on the CPU, whose state advances.
 
     With `batch_index`, item i is the draw of that number, as it would be in a batch that starts at 0, so that one
     picture of a batch can be made again by itself.
     """
-    return drawn_noise(torch.Generator("cpu").manual_seed(seed), shape, batch_index)
-
-
-def drawn_noise(generator: torch.Generator, shape: Sequence[int], batch_index: Sequence[int] | None = None) -> Tensor:
-    """The same, drawn from a generator on the CPU, which goes on from there."""
     if batch_index is None:
         return torch.randn(tuple(shape), generator=generator)
     draws = [torch.randn((1, *shape[1:]), generator=generator) for _ in range(max(batch_index) + 1)]

@@ -11,7 +11,6 @@ from diffusion.architecture import Architecture
 from diffusion.checkpoint_file import CheckpointFile
 from diffusion.errors import DiffusionError
 from diffusion.model_options import ModelSamplingOption
-from diffusion.model_patches.apply import options_of
 from diffusion.residency import Residency
 from diffusion.saving import layout
 from diffusion.saving.weights import clip_weights, tiny_vae_tensors, unet_weights, vae_weights
@@ -101,7 +100,7 @@ def save_vae(models: Residency, path: Path, vae: VaeRef, texts: Mapping[str, str
 
 def _sampled(found: Architecture, model: ModelRef) -> Architecture:
     """The architecture with what *Model sampling* nodes say of it."""
-    for option in options_of(model.options):
+    for option in model.options:
         if isinstance(option, ModelSamplingOption):
             if option.sampling not in ("eps", "v_prediction"):
                 raise CannotSave(

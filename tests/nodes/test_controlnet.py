@@ -8,6 +8,7 @@ from safetensors.torch import save_file
 
 from diffusion.control.uses import uses_of
 from diffusion.errors import UnsupportedArchitecture
+from diffusion.model_options import RescaleCfgOption
 from diffusion.values import ClipRef, CondEntry, Conditioning, ModelRef
 from nodes.conditioning import CLIPTextEncode
 from nodes.controlnet import (
@@ -107,6 +108,6 @@ def test_a_difference_needs_the_loader_that_takes_a_model(job: FakeContext):
     with pytest.raises(NodeError, match="difference of a ControlNet") as caught:
         ControlNetLoader(job, "difference.safetensors")
     assert caught.value.input == "control_net_name"
-    model = ModelRef(job.library.resolve("controlnet", "model.safetensors"), options=(("x", 1),))
+    model = ModelRef(job.library.resolve("controlnet", "model.safetensors"), options=(RescaleCfgOption(0.5),))
     assert DiffControlNetLoader(job, model, "difference.safetensors").model == ModelRef(model.file)
     assert DiffControlNetLoader(job, model, "edges.safetensors").model is None

@@ -7,7 +7,7 @@ import torch
 
 from diffusion.errors import BadLatent
 from diffusion.ops import latent_batches
-from diffusion.sampling.noise import initial_noise
+from diffusion.sampling.noise import drawn_noise
 from diffusion.values import Latent
 
 
@@ -31,8 +31,8 @@ def test_items_taken_from_a_batch_keep_their_noise():
     result = latent_batches.from_batch(numbered(4), 1, 2)
     assert values(result) == [1, 2]
     assert result.batch_index == (1, 2)
-    whole = initial_noise((4, 4, 2, 2), 42)
-    assert torch.equal(initial_noise((2, 4, 2, 2), 42, result.batch_index), whole[1:3])
+    whole = drawn_noise(torch.Generator().manual_seed(42), (4, 4, 2, 2))
+    assert torch.equal(drawn_noise(torch.Generator().manual_seed(42), (2, 4, 2, 2), result.batch_index), whole[1:3])
 
 
 def test_items_taken_from_numbered_items_keep_their_numbers():

@@ -243,11 +243,6 @@ def test_a_checkpoint_is_no_lora(residency: Residency, models: Path):
         residency.lora(lora(residency, "model.safetensors"))
 
 
-def test_a_patch_of_another_kind_is_no_patch(residency: Residency):
-    with pytest.raises(TypeError):
-        residency.unet(ModelRef(checkpoint(residency), patches=("what",)))
-
-
 def test_a_bias_and_a_norm_may_change_too(residency: Residency, models: Path):
     content = {
         "lora_unet_mid_block_resnets_0_norm1.w_norm": torch.ones(64),

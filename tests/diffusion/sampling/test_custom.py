@@ -11,7 +11,7 @@ import torch
 from diffusion.errors import DiffusionError
 from diffusion.sampling.custom import sampler_of
 from diffusion.sampling.guiders import guide_by
-from diffusion.sampling.noise import initial_noise
+from diffusion.sampling.noise import drawn_noise
 from diffusion.sampling.run import run
 from diffusion.values import CfgRule, Latent, NoiseRef, SamplerRef
 from tests.diffusion.sampling.models import TinyModel, prompt
@@ -125,7 +125,7 @@ def test_upscaling_lcm_reaches_its_size_in_its_steps():
 def test_upscaling_lcm_goes_on_drawing_where_the_first_noise_ended():
     generator = torch.Generator().manual_seed(7)
     draws = [torch.randn(1, 4, 8, 8, generator=generator) for _ in range(2)]
-    assert torch.equal(draws[0], initial_noise((1, 4, 8, 8), 7))
+    assert torch.equal(draws[0], drawn_noise(torch.Generator().manual_seed(7), (1, 4, 8, 8)))
     made = walk("lcm_upscale", sigmas=torch.tensor([3.0, 2.0]), scale_ratio=1.0, scale_steps=0, upscale_method="area")
     clean = walk("lcm_upscale", sigmas=torch.tensor([3.0, 0.0]), scale_ratio=1.0, scale_steps=0, upscale_method="area")
     assert torch.allclose(made - clean, draws[1] * 2.0 / TinyModel.latent_scale, atol=1e-4)
@@ -140,7 +140,7 @@ def test_a_mask_cannot_follow_a_latent_that_grows():
 @pytest.mark.parametrize(
     ("noise", "expected"),
     [
-        (NoiseRef(3), initial_noise((2, 4, 8, 8), 3)),
+        (NoiseRef(3), drawn_noise(torch.Generator().manual_seed(3), (2, 4, 8, 8))),
         (NoiseRef(3, drawn=False), torch.zeros(2, 4, 8, 8)),
         (NoiseRef(3, given=torch.ones(1, 4, 8, 8)), torch.ones(2, 4, 8, 8)),
     ],

@@ -14,7 +14,7 @@ from torch import Tensor
 from diffusion.errors import DiffusionError
 from diffusion.sampling.ksampler import cut_steps, run_sigmas, sample, sample_sigmas
 from diffusion.sampling.names import SAMPLERS
-from diffusion.sampling.noise import initial_noise
+from diffusion.sampling.noise import drawn_noise
 from diffusion.sampling.protocols import StepInfo
 from diffusion.sampling.samplers import sampler_named
 from diffusion.values import Latent
@@ -71,8 +71,8 @@ def test_ddim_noises_what_is_outside_the_mask_with_a_second_draw() -> None:
     first, second = (
         (seen * math.sqrt(sigma**2 + 1) - PICTURE.samples * TinyModel.latent_scale) / sigma for seen in inputs
     )
-    assert torch.allclose(first, initial_noise((1, 4, 8, 8), 42), atol=1e-5)
-    assert torch.allclose(second, initial_noise((1, 4, 8, 8), 43), atol=1e-5)
+    assert torch.allclose(first, drawn_noise(torch.Generator().manual_seed(42), (1, 4, 8, 8)), atol=1e-5)
+    assert torch.allclose(second, drawn_noise(torch.Generator().manual_seed(43), (1, 4, 8, 8)), atol=1e-5)
 
 
 def test_the_result_is_in_the_scale_of_the_vae() -> None:
@@ -213,7 +213,9 @@ def test_sigmas_that_cannot_be_followed_are_refused(sigmas: list[float]) -> None
 
 def test_a_single_sigma_only_adds_noise() -> None:
     noised = along([2.0], "euler").samples
-    expected = PICTURE.samples + initial_noise((1, 4, 8, 8), 1) * 2.0 / TinyModel.latent_scale
+    expected = (
+        PICTURE.samples + drawn_noise(torch.Generator().manual_seed(1), (1, 4, 8, 8)) * 2.0 / TinyModel.latent_scale
+    )
     assert torch.allclose(noised, expected, atol=1e-5)
 
 

@@ -7,24 +7,26 @@ import math
 import pytest
 import torch
 
-from diffusion.sampling.noise import any_size_noise, brownian_noise, generator_noise, initial_noise
+from diffusion.sampling.noise import any_size_noise, brownian_noise, drawn_noise, generator_noise
 from diffusion.sampling.run import noise_for
 from diffusion.values import Latent, NoiseRef
 
 
 def test_a_seed_draws_what_torch_draws_on_the_cpu() -> None:
     expected = torch.randn((2, 4, 8, 8), generator=torch.Generator().manual_seed(42))
-    assert torch.equal(initial_noise((2, 4, 8, 8), 42), expected)
+    assert torch.equal(drawn_noise(torch.Generator().manual_seed(42), (2, 4, 8, 8)), expected)
 
 
 def test_one_picture_of_a_batch_can_be_drawn_again_by_its_index() -> None:
-    batch = initial_noise((4, 4, 8, 8), 5, batch_index=(0, 1, 2, 3))
-    assert torch.equal(initial_noise((1, 4, 8, 8), 5, batch_index=(2,)), batch[2:3])
-    assert torch.equal(initial_noise((3, 4, 8, 8), 5, batch_index=(3, 0, 3)), batch[[3, 0, 3]])
+    batch = drawn_noise(torch.Generator().manual_seed(5), (4, 4, 8, 8), batch_index=(0, 1, 2, 3))
+    assert torch.equal(drawn_noise(torch.Generator().manual_seed(5), (1, 4, 8, 8), batch_index=(2,)), batch[2:3])
+    assert torch.equal(
+        drawn_noise(torch.Generator().manual_seed(5), (3, 4, 8, 8), batch_index=(3, 0, 3)), batch[[3, 0, 3]]
+    )
 
 
 def test_the_largest_seed_draws() -> None:
-    assert torch.isfinite(initial_noise((1, 4, 2, 2), 2**64 - 1)).all()
+    assert torch.isfinite(drawn_noise(torch.Generator().manual_seed(2**64 - 1), (1, 4, 2, 2))).all()
 
 
 def test_generator_noise_is_fresh_at_each_draw() -> None:
