@@ -74,7 +74,7 @@ async def show_thumbnail(request: web.Request) -> web.StreamResponse:
 
 
 async def read_workflow_file(request: web.Request) -> web.Response:
-    """The workflow inside a posted file, as a native document."""
+    """The workflow inside a posted file, as a native document, and whether it was made in ComfyUI."""
     body = await request.read()
     try:
         document = services(request).jobs.native(await asyncio.to_thread(read_bytes, body))
@@ -83,4 +83,4 @@ async def read_workflow_file(request: web.Request) -> web.Response:
     except BadDocument as error:
         problem = error.problem
         raise ApiError(422, problem.code, problem.message, problems=[problem.to_json()]) from error
-    return web.json_response(document.to_json())
+    return web.json_response({**document.to_json(), "from_comfyui": document.from_comfyui})

@@ -2,7 +2,7 @@
 
 Such a file keeps the values of a node's widgets by position, so reading one takes the catalogue. What only that editor
 knows is resolved here: subgraphs and group nodes become their nodes, with ids `outer:inner`; reroutes and primitives
-become what they stand for; notes are left out.
+become what they stand for; notes become groups with a text.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from executor.bind import converted
 from executor.formats.document import Document
 from executor.formats.dynamic_prompts import DYNAMIC, said
 from executor.formats.litegraph_groups import without_groups
-from executor.formats.litegraph_scopes import NOTES, Scope, entries, member, mode_of, open_scopes, place_of
+from executor.formats.litegraph_scopes import NOTES, Scope, entries, member, mode_of, open_scopes, pair_of, place_of
 from executor.formats.litegraph_widgets import widgets
 from executor.formats.litegraph_wires import Literal, Wires, input_name
 from executor.graph import Link
@@ -23,6 +23,8 @@ from nodes.sdk.spec import Catalogue
 
 VIRTUAL = frozenset({"Reroute", "PrimitiveNode"}) | NOTES
 MODES = {2: "mute", 4: "bypass"}
+NOTE_SIZE = (300.0, 160.0)
+"""Of a note whose file doesn't say."""
 
 
 def as_native(document: Document, catalogue: Catalogue) -> Document:
@@ -54,7 +56,8 @@ def as_native(document: Document, catalogue: Catalogue) -> Document:
     title = member(body, "extra").get("title")
     if isinstance(title, str):
         extra["title"] = title
-    return Document(nodes, tuple(_groups(body)), extra=extra, from_comfyui=True, notes=tuple(notes))
+    groups = (*_groups(body), *(note for scope in scopes.values() for note in _notes(scope)))
+    return Document(nodes, groups, extra=extra, from_comfyui=True, notes=tuple(notes))
 
 
 def _dropped(raw: JsonObject, scope: Scope) -> Problem:
@@ -121,3 +124,20 @@ def _groups(body: JsonObject) -> Iterator[JsonObject]:
         bounds = group.get("bounding")
         if isinstance(bounds, list) and len(cast("list[Any]", bounds)) == 4:
             yield {"title": str(group.get("title", "")), "bounds": bounds, "color": group.get("color")}
+
+
+def _notes(scope: Scope) -> Iterator[JsonObject]:
+    """The notes of a scope that say anything, as groups with a text."""
+    for raw in scope.nodes.values():
+        if raw["type"] not in NOTES:
+            continue
+        values: Any = raw.get("widgets_values")
+        first = cast("list[Any]", values)[0] if isinstance(values, list) and values else ""
+        text = first if isinstance(first, str) else ""
+        given, color = raw.get("title"), raw.get("color")
+        title = given if isinstance(given, str) and given not in NOTES else ""
+        if text or title:
+            place = [at + shift for at, shift in zip(place_of(raw), scope.shift, strict=True)]
+            size = pair_of(raw.get("size")) or NOTE_SIZE
+            color = color if isinstance(color, str) else None
+            yield {"title": title, "bounds": [*place, *size], "color": color, "text": text}

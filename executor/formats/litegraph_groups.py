@@ -18,6 +18,8 @@ from executor.problems import JsonObject
 from nodes.sdk.spec import Catalogue
 
 PREFIXES = ("workflow>", "workflow/")
+NAMELESS = frozenset({"PrimitiveNode"}) | NOTES
+"""Types of nodes with one value, which has no name."""
 
 
 class _Slot(NamedTuple):
@@ -169,7 +171,7 @@ class _Group:
             marked = {**raw, "widgets_values": ["" if each is None else each for each in read]}
             found.append(
                 {"value": read[0] if read else ""}
-                if kind == "PrimitiveNode"
+                if kind in NAMELESS
                 else widgets(marked, kind, self._catalogue.get(kind))[0]
             )
         late = {index: [name for _, name in self._converted(index)] for index in self._shown}
@@ -184,7 +186,7 @@ class _Group:
             counted = name in SEED_NAMES or self._kind(index) == "PrimitiveNode"
             if counted and left and isinstance(left[0], str) and left[0] in SEED_CONTROLS:
                 left.pop(0)
-        return [[*each.values()] if self._kind(index) == "PrimitiveNode" else each for index, each in enumerate(found)]
+        return [[*each.values()] if self._kind(index) in NAMELESS else each for index, each in enumerate(found)]
 
     def _linked(self, index: int, into: dict[tuple[int, int], int]) -> list[JsonObject]:
         return [{**each, "link": into.get((index, place))} for place, each in enumerate(self._inputs_of(index))]

@@ -133,15 +133,19 @@ def _wire(raw: Any) -> tuple[Any, Wire] | None:
 
 
 def place_of(raw: JsonObject) -> tuple[float, float]:
-    """Where a node stands; files write it as a list or as an object with the keys 0 and 1."""
-    at: Any = raw.get("pos")
-    if isinstance(at, dict):
-        at = [cast("JsonObject", at).get("0"), cast("JsonObject", at).get("1")]
-    if isinstance(at, list) and len(cast("list[Any]", at)) >= 2:
-        x, y = cast("list[Any]", at)[:2]
+    """Where a node stands."""
+    return pair_of(raw.get("pos")) or (0.0, 0.0)
+
+
+def pair_of(value: object) -> tuple[float, float] | None:
+    """A place or a size; files write it as a list or as an object with the keys 0 and 1."""
+    if isinstance(value, dict):
+        value = [cast("JsonObject", value).get("0"), cast("JsonObject", value).get("1")]
+    if isinstance(value, list) and len(cast("list[Any]", value)) >= 2:
+        x, y = cast("list[Any]", value)[:2]
         if isinstance(x, int | float) and isinstance(y, int | float):
             return float(x), float(y)
-    return 0.0, 0.0
+    return None
 
 
 def entries(value: object) -> list[JsonObject]:

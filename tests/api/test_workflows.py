@@ -26,9 +26,11 @@ async def test_a_workflow_is_read_out_of_a_picture_and_out_of_json(api: Api):
     about.add_text("workflow", json.dumps(saving()))
     picture = io.BytesIO()
     Image.new("RGB", (4, 4)).save(picture, "PNG", pnginfo=about)
-    for body in (picture.getvalue(), json.dumps(saving()).encode(), json.dumps(saving()["nodes"]).encode()):
+    prompt = json.dumps(saving()["nodes"]).encode()
+    for body in (picture.getvalue(), json.dumps(saving()).encode(), prompt):
         document = await api.json("POST", "/api/v1/workflows/read", data=body)
         assert document["nodes"] == saving()["nodes"]
+        assert document["from_comfyui"] is (body == prompt)
 
 
 async def test_an_api_prompt_is_opened_with_values_as_its_nodes_take_them(api: Api):
@@ -68,6 +70,7 @@ async def test_a_file_of_comfyuis_editor_is_opened_and_runs(api: Api):
     }
     document = await api.json("POST", "/api/v1/workflows/read", data=json.dumps(editor_file).encode())
     assert document["format"] == "latentgraph/1"
+    assert document["from_comfyui"] is True
     assert document["nodes"]["1"]["_meta"]["pos"] == [5, 6]
     job = await api.finished((await api.json("POST", "/api/v1/jobs", 201, json=editor_file))["id"])
     assert job["state"] == "done"

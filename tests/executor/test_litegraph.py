@@ -167,6 +167,21 @@ def test_groups_and_positions_written_as_objects_come_along():
     assert document.nodes["1"]["_meta"] == {"pos": [3.0, 4.0], "collapsed": True}
 
 
+def test_notes_become_groups_with_their_text_place_size_title_and_colour():
+    titled = raw(5, "MarkdownNote", values=["# Hello"], title="Read me", size=[300, 120.5], color="#432")
+    plain = raw(6, "Note", values=["Use *two* steps"], title="Note", size={"0": 200, "1": 90})
+    bare = raw(7, "Note", values=["No size"], color=3)
+    silent = [raw(8, "Note", values=[""]), raw(9, "MarkdownNote", values=[3]), raw(10, "Note")]
+    document = as_native(read_document({"nodes": [LOADER, titled, plain, bare, *silent], "links": []}), CATALOGUE)
+    assert set(document.nodes) == {"1"}
+    assert document.groups == (
+        {"title": "Read me", "bounds": [10, 20, 300, 120.5], "color": "#432", "text": "# Hello"},
+        {"title": "", "bounds": [10, 20, 200, 90], "color": None, "text": "Use *two* steps"},
+        {"title": "", "bounds": [10, 20, 300, 160], "color": None, "text": "No size"},
+    )
+    assert document.notes == ()
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -90,6 +90,17 @@ def test_reroutes_and_primitives_inside_stand_for_what_they_do_outside():
     assert (nodes["4:2"]["inputs"]["seed"], nodes["4:2"]["inputs"]["steps"]) == (7, 9)
 
 
+def test_a_note_in_a_group_keeps_its_text():
+    note = raw(-1, "Note", values=["twice is enough"], pos=[10, 50], size=[200, 90])
+    body = {
+        "nodes": [LOADER, raw(4, "workflow>G", [socket("model", 1)], [], pos=[500, 600])],
+        "links": [[1, 1, 0, 4, 0, "MODEL"]],
+        "extra": {"groupNodes": {"G": group(inner(), note)}},
+    }
+    document = as_native(read_document(body), CATALOGUE)
+    assert [(each["text"], each["bounds"]) for each in document.groups] == [("twice is enough", [500, 630, 200, 90])]
+
+
 KINDS = st.sampled_from(["KSampler", "Reroute", "PrimitiveNode", "Note", "?"])
 MEMBERS = dict.fromkeys(("inputs", "outputs", "widgets_values", "title"), JSON)
 LINKS = JSON | st.lists(st.lists(st.integers(-1, 3) | JSON, max_size=6), max_size=3)

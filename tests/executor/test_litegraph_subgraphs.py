@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from executor.formats import BadDocument
-from tests.executor.comfyui_files import LOADER, SUBGRAPH, Raw, convert, raw, sampler, socket
+from executor.formats import BadDocument, read_document
+from executor.formats.litegraph import as_native
+from tests.executor.comfyui_files import CATALOGUE, LOADER, SUBGRAPH, Raw, convert, raw, sampler, socket
 
 
 def instance(node_id: int, link: int, **more: Any) -> Raw:
@@ -161,3 +162,15 @@ def test_a_subgraph_that_contains_itself_is_refused():
     endless = {"id": "loop", "name": "Loop", "nodes": [raw(1, "loop")], "links": []}
     with pytest.raises(BadDocument, match="contains itself"):
         convert([raw(1, "loop")], [], definitions={"subgraphs": [endless]})
+
+
+def test_a_note_in_a_subgraph_is_moved_as_its_nodes_are():
+    note = raw(8, "Note", values=["inside"], pos=[40, 70], size=[200, 90])
+    body = {
+        "nodes": [LOADER, instance(4, 1, pos=[500, 600])],
+        "links": [[1, 1, 0, 4, 0, "MODEL"]],
+        "definitions": {"subgraphs": [{**SUBGRAPH, "nodes": [*SUBGRAPH["nodes"], note]}]},
+    }
+    document = as_native(read_document(body), CATALOGUE)
+    assert document.nodes["4:5"]["_meta"]["pos"] == [500, 600]
+    assert [(each["text"], each["bounds"]) for each in document.groups] == [("inside", [530, 650, 200, 90])]
