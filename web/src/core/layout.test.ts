@@ -42,3 +42,12 @@ test('cards are guessed to be taller the more they show', () => {
   expect(estimateSize(node, sampler).height).toBeGreaterThan(estimateSize(node, undefined).height);
   expect(estimateSize({ ...node, collapsed: true }, sampler).height).toBeLessThan(60);
 });
+
+test('a card grows with its text up to a limit, and shrinks where a link stands for it', () => {
+  const prompt = findSpec(catalogue, 'CLIPTextEncode');
+  const height = (text: string, links = {}) =>
+    estimateSize(makeNode('1', 'CLIPTextEncode', { values: { text }, links }), prompt).height;
+  expect(height('word '.repeat(40))).toBeGreaterThan(height('word'));
+  expect(height('word '.repeat(4000))).toBe(height('word '.repeat(8000)));
+  expect(height('word', { text: { node: '2', output: 0 } })).toBeLessThan(height('word'));
+});

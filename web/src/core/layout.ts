@@ -4,7 +4,7 @@ import { Graph, layout } from '@dagrejs/dagre';
 import type { NodeSpec } from './catalogue.ts';
 import type { GraphDocument, GraphNode, Point } from './document.ts';
 
-interface Size {
+export interface Size {
   width: number;
   height: number;
 }
@@ -40,18 +40,52 @@ export function arrange(
   return corners;
 }
 
-const ROW = 32;
-const HEADER = 40;
+const HEADER = 36;
+const PADDING = 16;
+const GAP = 4;
+const SOCKET = 24;
+const WIDGET = 28;
+/** The label above a tall widget, and the line that unfolds advanced settings. */
+const LABEL = 24;
+const MORE = 19;
+const IMAGE = { chosen: 162, empty: 105 };
+/** A field of several lines: its limits, what is around its text, and the size of what is written in it. */
+const TEXT = { min: 68, max: 220, frame: 14, side: 48, line: 18.85, letter: 7 };
+/** What a card says whose node the server does not have. */
+const UNKNOWN = 92;
 
 /** A guess at a card's size before it was ever drawn, from what it will show. */
 export function estimateSize(node: GraphNode, spec: NodeSpec | undefined): Size {
   const width = node.size?.[0] ?? cardWidth(spec);
   if (node.collapsed) return { width, height: HEADER };
-  let height = HEADER + 12 + (spec?.outputs.length ?? 1) * 24;
-  for (const input of spec?.inputs ?? [])
-    height += input.widget === 'multiline' ? 112 : input.widget === 'image' ? 180 : input.widget ? ROW : 24;
-  if (spec?.output) height += 256;
-  return { width, height };
+  const rows = spec ? rowHeights(node, spec, width) : [...Object.keys(node.links).map(() => SOCKET), UNKNOWN];
+  const body = PADDING + rows.reduce((sum, row) => sum + row + GAP, -GAP);
+  // Where a picture will appear there is a square.
+  const result = spec?.output ? width - 10 : 0;
+  return { width, height: Math.ceil(HEADER + body + result) };
+}
+
+function rowHeights(node: GraphNode, spec: NodeSpec, width: number): number[] {
+  const widgets = spec.inputs.filter((input) => input.widget !== null);
+  const shown = widgets.filter((input) => !input.advanced || node.links[input.name]);
+  const sockets = Math.max(spec.inputs.length - widgets.length, spec.outputs.length);
+  const rows = sockets > 0 ? [sockets * SOCKET] : [];
+  for (const input of shown) {
+    const value = node.values[input.name] ?? input.default;
+    if (node.links[input.name]) rows.push(WIDGET);
+    else if (input.widget === 'multiline') rows.push(LABEL + textHeight(String(value ?? ''), width));
+    else if (input.widget === 'image') rows.push(LABEL + (value ? IMAGE.chosen : IMAGE.empty));
+    else rows.push(WIDGET);
+  }
+  return shown.length < widgets.length ? [...rows, MORE] : rows;
+}
+
+function textHeight(text: string, width: number): number {
+  const letters = Math.max(1, Math.floor((width - TEXT.side) / TEXT.letter));
+  const lines = text
+    .split('\n')
+    .reduce((sum, line) => sum + Math.max(1, Math.ceil(line.length / letters)), 0);
+  return Math.min(TEXT.max, Math.max(TEXT.min, TEXT.frame + lines * TEXT.line));
 }
 
 /** Nodes that hold text or pictures are wider than those that hold numbers. */
