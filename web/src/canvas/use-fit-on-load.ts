@@ -42,6 +42,7 @@ export function useFit(): (duration: number) => Promise<boolean> {
 /** Returns what tells that a person moved the view. */
 export function useFitOnLoad(): (event: unknown) => void {
   const fitView = useFit();
+  const store = useStoreApi();
   const epoch = useGraph((state) => state.epoch);
   const ready = useNodesInitialized();
   const width = useStore((state) => state.width);
@@ -49,14 +50,15 @@ export function useFitOnLoad(): (event: unknown) => void {
   const fitted = useRef({ epoch: 0, size: '', moved: false });
 
   useEffect(() => {
-    if (!ready || width === 0) return;
+    // Right after a document was opened, `ready` is still what was said of the last one.
+    if (!ready || !store.getState().nodesInitialized || width === 0) return;
     const size = `${width}x${height}`;
     const last = fitted.current;
     const opened = last.epoch !== epoch;
     if (!opened && (last.moved || last.size === size)) return;
     fitted.current = { epoch, size, moved: false };
     void fitView(opened ? 0 : 150).then(() => useGraph.setState({ settling: false }));
-  }, [ready, epoch, width, height, fitView]);
+  }, [ready, epoch, width, height, fitView, store]);
 
   // Moves that the program makes come without an event.
   return useCallback((event) => {
