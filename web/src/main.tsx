@@ -9,6 +9,7 @@ import './styles/panels.css';
 import './styles/canvas.css';
 import './styles/card.css';
 import './styles/card-parts.css';
+import './styles/notes.css';
 import './styles/widgets.css';
 import './styles/floating.css';
 import './styles/dialogs.css';

@@ -22,12 +22,13 @@ import { ConnectionLine } from './ConnectionLine.tsx';
 import { EmptyCanvas } from './EmptyCanvas.tsx';
 import { Frame } from './Frame.tsx';
 import { LinkEdge } from './LinkEdge.tsx';
+import { Note } from './Note.tsx';
 import { Overview } from './Overview.tsx';
 import { useConnect } from './use-connect.ts';
 import { useFitOnLoad } from './use-fit-on-load.ts';
 import { useFlowPoint } from './use-flow-point.ts';
 
-const NODE_TYPES: NodeTypes = { card: NodeCard, frame: Frame };
+const NODE_TYPES: NodeTypes = { card: NodeCard, frame: Frame, note: Note };
 const EDGE_TYPES: EdgeTypes = { link: LinkEdge };
 const GRID: [number, number] = [8, 8];
 const ADD_TO_SELECTION = ['Meta', 'Control', 'Shift'];

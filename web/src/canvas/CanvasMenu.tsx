@@ -5,7 +5,7 @@ import { ContextMenu } from 'radix-ui';
 import { type MouseEvent, type ReactNode, useState } from 'react';
 import { useGraph } from '../state/graph.ts';
 import { ContextItems, type MenuEntry } from '../ui/Menu.tsx';
-import { canvasEntries, frameEntries, linkEntries, nodeEntries } from './menu-entries.tsx';
+import { canvasEntries, frameEntries, linkEntries, nodeEntries, noteEntries } from './menu-entries.tsx';
 import { useArrange } from './use-arrange.ts';
 import { useFit } from './use-fit-on-load.ts';
 
@@ -17,8 +17,8 @@ export function CanvasMenu({ children }: { children: ReactNode }) {
 
   const onContextMenu = (event: MouseEvent) => {
     const target = event.target as Element;
-    // A text field keeps the browser's own menu (spelling, paste).
-    if (target.closest('input, textarea')) {
+    // Text fields and links keep the browser's own menu (spelling, paste, the address).
+    if (target.closest('input, textarea, .note a')) {
       event.stopPropagation();
       return;
     }
@@ -29,6 +29,7 @@ export function CanvasMenu({ children }: { children: ReactNode }) {
     const node = card ? nodes.find((each) => each.id === card) : undefined;
     if (node && !node.selected) select([node.id]);
     if (node?.type === 'frame') setEntries(frameEntries(node.data.index));
+    else if (node?.type === 'note') setEntries(noteEntries(node.data.index));
     else if (node) setEntries(nodeEntries(node.id));
     else if (edge) setEntries(linkEntries(edge, { x, y }));
     else {

@@ -1,19 +1,20 @@
 // A coloured frame around nodes that belong together; moving it moves what lies inside.
 
-import { type NodeProps, NodeResizer } from '@xyflow/react';
+import type { NodeProps } from '@xyflow/react';
 import { memo } from 'react';
 import { changeGroup } from '../core/edit.ts';
 import { t } from '../i18n/index.ts';
 import type { FlowNode, FrameNode } from '../state/flow.ts';
 import { useGraph } from '../state/graph.ts';
+import { GroupResizer } from './GroupResizer.tsx';
 
-/** Cards whose top left corner lies inside the frame. */
+/** Cards and notes whose top left corner lies inside the frame. */
 function inside(frame: FlowNode, nodes: readonly FlowNode[]): string[] {
   const { x, y } = frame.position;
   const right = x + (frame.width ?? 0);
   const bottom = y + (frame.height ?? 0);
   return nodes
-    .filter((node) => node.type === 'card')
+    .filter((node) => node.type !== 'frame')
     .filter(({ position: at }) => at.x >= x && at.x < right && at.y >= y && at.y < bottom)
     .map((node) => node.id);
 }
@@ -27,14 +28,7 @@ export const Frame = memo(function Frame({ id, data, selected }: NodeProps<Frame
   };
   return (
     <div className="frame" style={{ '--frame': data.color ?? 'var(--accent)' } as React.CSSProperties}>
-      <NodeResizer
-        isVisible={Boolean(selected)}
-        minWidth={160}
-        minHeight={100}
-        onResizeEnd={(_event, { x, y, width, height }) =>
-          edit((doc) => changeGroup(doc, data.index, { bounds: [x, y, width, height] }))
-        }
-      />
+      <GroupResizer index={data.index} shown={Boolean(selected)} minHeight={100} />
       <div className="frame-title" onPointerDownCapture={take}>
         <input
           className="frame-name"

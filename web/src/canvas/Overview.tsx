@@ -16,7 +16,7 @@ export function Overview() {
   const run = useJobs((state) => state.run);
   const className = useCallback(
     (node: FlowNode) =>
-      node.type === 'frame' ? 'mini-frame' : `mini-${run?.nodes[node.id]?.phase ?? 'idle'}`,
+      node.type === 'card' ? `mini-${run?.nodes[node.id]?.phase ?? 'idle'}` : `mini-${node.type}`,
     [run],
   );
   if (!shown || !some) return null;

@@ -13,16 +13,18 @@ import {
   Redo2,
   Scissors,
   SquareDashedMousePointer,
+  StickyNote,
   Trash2,
   Ungroup,
   Workflow,
 } from 'lucide-react';
 import type { Point } from '../core/document.ts';
-import { disconnect, dissolveNode, removeGroup } from '../core/edit.ts';
+import { changeGroup, disconnect, dissolveNode, removeGroup } from '../core/edit.ts';
 import { t } from '../i18n/index.ts';
 import { catalogueNow } from '../state/catalogue.ts';
 import { useGraph } from '../state/graph.ts';
 import {
+  addNote,
   collapseSelection,
   colourSelection,
   copyToClipboard,
@@ -53,6 +55,8 @@ const COLOURS: readonly [name: string, value: string | null][] = [
   ['violet', '#8e5cf0'],
   ['pink', '#d6569f'],
 ];
+
+const colours = () => COLOURS.map(([name, value]) => ({ name: t(`colour.${name}`), value }));
 
 export function nodeEntries(id: string): MenuEntry[] {
   const node = useGraph.getState().doc.nodes[id];
@@ -100,7 +104,7 @@ export function nodeEntries(id: string): MenuEntry[] {
     'separator',
     {
       label: t('node.colour'),
-      colours: COLOURS.map(([name, value]) => ({ name: t(`colour.${name}`), value })),
+      colours: colours(),
       chosen: node?.color ?? null,
       onSelect: colourSelection,
     },
@@ -141,13 +145,46 @@ export function linkEntries(edge: string, page: { x: number; y: number }): MenuE
   ];
 }
 
+function groupColours(index: number): MenuEntry {
+  const { doc, edit } = useGraph.getState();
+  return {
+    label: t('node.colour'),
+    colours: colours(),
+    chosen: doc.groups[index]?.color ?? null,
+    onSelect: (color) => edit((now) => changeGroup(now, index, { color })),
+  };
+}
+
 export function frameEntries(index: number): MenuEntry[] {
   return [
+    groupColours(index),
+    'separator',
     {
       label: t('canvas.ungroup'),
       icon: <Ungroup size={SIZE} />,
       danger: true,
       onSelect: () => useGraph.getState().edit((doc) => removeGroup(doc, index)),
+    },
+  ];
+}
+
+export function noteEntries(index: number): MenuEntry[] {
+  return [
+    {
+      label: t('note.edit'),
+      icon: <Pencil size={SIZE} />,
+      keys: 'F2',
+      onSelect: () => setTimeout(() => useUi.setState({ writing: index })),
+    },
+    'separator',
+    groupColours(index),
+    'separator',
+    {
+      label: t('node.delete'),
+      icon: <Trash2 size={SIZE} />,
+      keys: 'Del',
+      danger: true,
+      onSelect: deleteSelection,
     },
   ];
 }
@@ -166,6 +203,12 @@ export function canvasEntries({ page, at, arrange, fit }: CanvasPlace): MenuEntr
       icon: <Plus size={SIZE} />,
       keys: '/',
       onSelect: () => setTimeout(() => useUi.setState({ palette: { ...page, loose: null } })),
+    },
+    {
+      label: t('canvas.addNote'),
+      icon: <StickyNote size={SIZE} />,
+      keys: 'N',
+      onSelect: () => setTimeout(() => addNote(at)),
     },
     {
       label: t('canvas.paste'),

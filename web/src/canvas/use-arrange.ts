@@ -1,8 +1,9 @@
-// Lays the workflow out anew, or only the selected nodes where they are, by the cards' real sizes.
+// Lays the workflow out anew, its notes included, or only the selected nodes where they are, by the cards' real sizes.
 
 import { useReactFlow } from '@xyflow/react';
 import { useCallback } from 'react';
-import { moveNodes } from '../core/edit.ts';
+import type { Point } from '../core/document.ts';
+import { moveGroups, moveNodes } from '../core/edit.ts';
 import { arrange } from '../core/layout.ts';
 import { selectedIds, useGraph } from '../state/graph.ts';
 import { useFit } from './use-fit-on-load.ts';
@@ -11,13 +12,13 @@ export function useArrange(): () => void {
   const flow = useReactFlow();
   const fitView = useFit();
   return useCallback(() => {
-    const { doc, edit } = useGraph.getState();
+    const { nodes, edit } = useGraph.getState();
     const chosen = selectedIds();
-    const ids = chosen.length > 1 ? chosen : Object.keys(doc.nodes);
-    if (ids.length === 0) return;
-    const corners = ids.map((id) => doc.nodes[id]?.pos ?? [0, 0]);
-    const left = Math.min(...corners.map(([x]) => x ?? 0));
-    const top = Math.min(...corners.map(([, y]) => y ?? 0));
+    const some = chosen.length > 1 ? nodes.filter((node) => chosen.includes(node.id)) : nodes;
+    const moving = some.filter((node) => node.type !== 'frame');
+    if (moving.length === 0) return;
+    const left = Math.min(...moving.map((node) => node.position.x));
+    const top = Math.min(...moving.map((node) => node.position.y));
     const sizeOf = (id: string) => {
       const node = flow.getNode(id);
       return {
@@ -25,7 +26,16 @@ export function useArrange(): () => void {
         height: node?.measured?.height ?? node?.initialHeight ?? 120,
       };
     };
-    edit((now) => moveNodes(now, arrange(now, sizeOf, ids, [left, top])));
+    edit((doc) => {
+      const ids = moving.map((node) => node.id);
+      const corners = arrange(doc, sizeOf, ids, [left, top]);
+      const notes = new Map<number, Point>();
+      for (const node of moving) {
+        const corner = corners.get(node.id);
+        if (node.type === 'note' && corner) notes.set(node.data.index, corner);
+      }
+      return moveNodes(moveGroups(doc, notes), corners);
+    });
     // The new places reach React Flow with its next render.
     requestAnimationFrame(() => void fitView(250));
   }, [flow, fitView]);

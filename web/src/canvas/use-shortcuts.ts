@@ -6,6 +6,7 @@ import { chooseFile, openFile, saveFile } from '../state/files.ts';
 import { useGraph } from '../state/graph.ts';
 import { runWorkflow } from '../state/run.ts';
 import {
+  addNote,
   collapseSelection,
   copySelection,
   deleteSelection,
@@ -64,6 +65,10 @@ export function useShortcuts(): void {
       f2: renameSelection,
       f: () => void fitView(200),
       l: arrange,
+      n: () => {
+        const at = flow.screenToFlowPosition(pointer);
+        addNote([at.x, at.y]);
+      },
       g: () => useUi.setState((state) => ({ gallery: !state.gallery })),
       '/': () => openPalette(pointer),
       '?': () => useUi.setState({ shortcuts: true }),

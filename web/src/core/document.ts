@@ -29,10 +29,13 @@ export interface GraphNode {
   readonly meta: JsonObject;
 }
 
+/** A frame around nodes; or, when it has a text, a note. */
 export interface Group {
   readonly title: string;
   readonly bounds: Bounds;
   readonly color: string | null;
+  /** Markdown; null in a frame. */
+  readonly text: string | null;
 }
 
 export interface GraphDocument {
@@ -43,6 +46,9 @@ export interface GraphDocument {
 }
 
 export const EMPTY_DOCUMENT: GraphDocument = { nodes: {}, groups: [], subgraphs: {}, extra: {} };
+
+export const isEmpty = (doc: GraphDocument): boolean =>
+  Object.keys(doc.nodes).length === 0 && doc.groups.length === 0;
 
 export function makeNode(id: string, classType: string, fields: Partial<GraphNode> = {}): GraphNode {
   return {

@@ -9,6 +9,7 @@ import {
   connect,
   disconnect,
   dissolveNode,
+  moveGroups,
   moveNodes,
   removeGroup,
   removeNodes,
@@ -96,9 +97,12 @@ test('collapsing some collapses all, then expands all', () => {
   expect(toggleCollapsed(all, ['1', '2']).nodes['1']?.collapsed).toBe(false);
 });
 
-test('groups are added, changed and removed by place', () => {
-  const grouped = addGroup(doc, { title: 'A', bounds: [0, 0, 10, 10], color: null });
+test('groups are added, changed, moved and removed by place', () => {
+  const grouped = addGroup(doc, { title: 'A', bounds: [0, 0, 10, 10], color: null, text: null });
   const named = changeGroup(grouped, 0, { title: 'B' });
-  expect(named.groups).toEqual([{ title: 'B', bounds: [0, 0, 10, 10], color: null }]);
+  expect(named.groups).toEqual([{ title: 'B', bounds: [0, 0, 10, 10], color: null, text: null }]);
+  expect(changeGroup(named, 0, { title: 'B', bounds: [0, 0, 10, 10] })).toBe(named);
+  expect(moveGroups(named, new Map([[0, [5, 6]]])).groups[0]?.bounds).toEqual([5, 6, 10, 10]);
+  expect(moveGroups(named, new Map([[0, [0, 0]]]))).toBe(named);
   expect(removeGroup(named, 0).groups).toEqual([]);
 });

@@ -3,6 +3,7 @@
 
 import { type Catalogue, defaultValues, findSpec, type NodeSpec } from './catalogue.ts';
 import {
+  type Bounds,
   freshId,
   type GraphDocument,
   type GraphNode,
@@ -153,8 +154,25 @@ export function addGroup(doc: GraphDocument, group: Group): GraphDocument {
   return { ...doc, groups: [...doc.groups, group] };
 }
 
+const sameBounds = (a: Bounds, b: Bounds): boolean => a.every((value, index) => value === b[index]);
+
 export function changeGroup(doc: GraphDocument, index: number, change: Partial<Group>): GraphDocument {
-  return { ...doc, groups: doc.groups.map((group, at) => (at === index ? { ...group, ...change } : group)) };
+  const before = doc.groups[index];
+  if (!before) return doc;
+  const after = { ...before, ...change };
+  if (sameBounds(before.bounds, after.bounds)) after.bounds = before.bounds;
+  if ((Object.keys(after) as (keyof Group)[]).every((key) => before[key] === after[key])) return doc;
+  return { ...doc, groups: doc.groups.map((group, at) => (at === index ? after : group)) };
+}
+
+/** Moves frames and notes, by their places in the list; nothing else moves with them. */
+export function moveGroups(doc: GraphDocument, positions: ReadonlyMap<number, Point>): GraphDocument {
+  let next = doc;
+  for (const [index, [x, y]] of positions) {
+    const bounds = doc.groups[index]?.bounds;
+    if (bounds) next = changeGroup(next, index, { bounds: [x, y, bounds[2], bounds[3]] });
+  }
+  return next;
 }
 
 export function removeGroup(doc: GraphDocument, index: number): GraphDocument {

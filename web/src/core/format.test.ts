@@ -23,7 +23,10 @@ const FILE: JsonObject = {
       },
     },
   },
-  groups: [{ title: 'G', bounds: [0, 0, 100, 50], color: null }],
+  groups: [
+    { title: 'G', bounds: [0, 0, 100, 50], color: null },
+    { title: '', bounds: [0, 60, 100, 50], color: '#432', text: '*note*' },
+  ],
   subgraphs: { s: { a: 1 } },
   extra: { title: 'T' },
 };

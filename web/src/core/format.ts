@@ -82,6 +82,7 @@ function readGroup(raw: JsonValue): Group | null {
     title: typeof raw['title'] === 'string' ? raw['title'] : '',
     bounds: bounds as unknown as Bounds,
     color: typeof raw['color'] === 'string' ? raw['color'] : null,
+    text: typeof raw['text'] === 'string' ? raw['text'] : null,
   };
 }
 
@@ -131,6 +132,7 @@ export function writeDocument(doc: GraphDocument): JsonObject {
       title: group.title,
       bounds: group.bounds.map(Math.round),
       color: group.color,
+      ...(group.text === null ? {} : { text: group.text }),
     })),
     subgraphs: doc.subgraphs,
     extra: doc.extra,

@@ -31,6 +31,7 @@ const sections = (): readonly { key: string; rows: readonly (readonly [string, .
       ['keys.collapse', 'C'],
       ['keys.rename', 'F2'],
       ['keys.group', `${MOD}G`],
+      ['keys.addNote', 'N'],
     ],
   },
   {

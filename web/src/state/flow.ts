@@ -3,21 +3,22 @@
 
 import type { Edge, Node } from '@xyflow/react';
 import { findSpec } from '../core/catalogue.ts';
-import type { GraphDocument, GraphNode, Group } from '../core/document.ts';
+import type { Bounds, GraphDocument, GraphNode, Group } from '../core/document.ts';
 import { estimateSize } from '../core/layout.ts';
 import { catalogueNow } from './catalogue.ts';
 
 export type CardNode = Node<Record<string, never>, 'card'>;
 export type FrameNode = Node<{ index: number; title: string; color: string | null }, 'frame'>;
-export type FlowNode = CardNode | FrameNode;
+export type NoteNode = Node<{ index: number }, 'note'>;
+export type FlowNode = CardNode | FrameNode | NoteNode;
 export type FlowEdge = Edge<{ input: string; output: number }, 'link'>;
 
 export const INPUT_PREFIX = 'in:';
 export const OUTPUT_PREFIX = 'out:';
-export const FRAME_PREFIX = 'group:';
 
 const NO_DATA: Record<string, never> = {};
 
+export const groupId = (index: number): string => `group:${index}`;
 export const inputHandle = (name: string): string => INPUT_PREFIX + name;
 export const outputHandle = (index: number): string => OUTPUT_PREFIX + index;
 export const inputName = (handle: string): string => handle.slice(INPUT_PREFIX.length);
@@ -25,7 +26,10 @@ export const outputIndex = (handle: string): number => Number(handle.slice(OUTPU
 
 export function flowNodes(doc: GraphDocument, before: readonly FlowNode[]): FlowNode[] {
   const known = new Map(before.map((node) => [node.id, node]));
-  const frames = doc.groups.map((group, index) => frameNode(group, index, known.get(FRAME_PREFIX + index)));
+  const groups = doc.groups.map((group, index) => {
+    const old = known.get(groupId(index));
+    return group.text === null ? frameNode(group, index, old) : noteNode(group, index, old);
+  });
   const cards = Object.values(doc.nodes).map((node): FlowNode => {
     const [x, y] = node.pos ?? [0, 0];
     const width = node.size?.[0];
@@ -37,7 +41,7 @@ export function flowNodes(doc: GraphDocument, before: readonly FlowNode[]): Flow
     }
     return newCard(node, { x, y });
   });
-  return [...frames, ...cards];
+  return [...groups, ...cards];
 }
 
 /** A card that was never drawn has a guessed size, so that a large workflow can be laid out and fitted at once. */
@@ -54,21 +58,19 @@ function newCard(node: GraphNode, position: { x: number; y: number }): CardNode 
   };
 }
 
-function frameNode(group: Group, index: number, old: FlowNode | undefined): FlowNode {
+const liesAt = (node: FlowNode, [x, y, width, height]: Bounds): boolean =>
+  node.position.x === x && node.position.y === y && node.width === width && node.height === height;
+
+function frameNode(group: Group, index: number, old: FlowNode | undefined): FrameNode {
   const [x, y, width, height] = group.bounds;
   const data = { index, title: group.title, color: group.color };
   if (old?.type === 'frame') {
     const same =
-      old.position.x === x &&
-      old.position.y === y &&
-      old.width === width &&
-      old.height === height &&
-      old.data.title === group.title &&
-      old.data.color === group.color;
+      liesAt(old, group.bounds) && old.data.title === group.title && old.data.color === group.color;
     return same ? old : { ...old, position: { x, y }, width, height, data };
   }
   return {
-    id: FRAME_PREFIX + index,
+    id: groupId(index),
     type: 'frame',
     position: { x, y },
     width,
@@ -77,6 +79,14 @@ function frameNode(group: Group, index: number, old: FlowNode | undefined): Flow
     zIndex: -10,
     dragHandle: '.frame-title',
   };
+}
+
+/** A note stands on its own: it has a card's place in the pile, above all frames. */
+function noteNode(group: Group, index: number, old: FlowNode | undefined): NoteNode {
+  const [x, y, width, height] = group.bounds;
+  if (old?.type === 'note')
+    return liesAt(old, group.bounds) ? old : { ...old, position: { x, y }, width, height };
+  return { id: groupId(index), type: 'note', position: { x, y }, width, height, data: { index } };
 }
 
 export function flowEdges(doc: GraphDocument, before: readonly FlowEdge[]): FlowEdge[] {

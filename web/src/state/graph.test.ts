@@ -46,7 +46,7 @@ test('moves become a step when they end, not while they last', () => {
 });
 
 test('moving a frame moves its bounds', () => {
-  graph().edit((doc) => addGroup(doc, { title: 'G', bounds: [0, 0, 100, 80], color: null }));
+  graph().edit((doc) => addGroup(doc, { title: 'G', bounds: [0, 0, 100, 80], color: null, text: null }));
   graph().onNodesChange([{ type: 'position', id: 'group:0', position: { x: 10, y: 20 }, dragging: false }]);
   expect(graph().doc.groups[0]?.bounds).toEqual([10, 20, 100, 80]);
 });

@@ -2,10 +2,10 @@
 
 import { applyEdgeChanges, applyNodeChanges, type EdgeChange, type NodeChange } from '@xyflow/react';
 import { create } from 'zustand';
-import { EMPTY_DOCUMENT, type GraphDocument, type Point } from '../core/document.ts';
-import { changeGroup, moveNodes } from '../core/edit.ts';
+import { EMPTY_DOCUMENT, type GraphDocument, isEmpty, type Point } from '../core/document.ts';
+import { moveGroups, moveNodes } from '../core/edit.ts';
 import { emptyHistory, type History, record, redo, undo } from '../core/history.ts';
-import { type FlowEdge, type FlowNode, FRAME_PREFIX, flowEdges, flowNodes, selectOnly } from './flow.ts';
+import { type FlowEdge, type FlowNode, flowEdges, flowNodes, selectOnly } from './flow.ts';
 
 /** From this many nodes on, only those in view are drawn. */
 export const LARGE_GRAPH = 80;
@@ -47,17 +47,14 @@ function commitMoves(
   moved: ReadonlySet<string>,
 ): GraphDocument {
   const positions = new Map<string, Point>();
-  let next = doc;
+  const groups = new Map<number, Point>();
   for (const node of nodes) {
     if (!moved.has(node.id)) continue;
     const { x, y } = node.position;
-    if (node.type === 'frame') {
-      const group = next.groups[node.data.index];
-      if (group)
-        next = changeGroup(next, node.data.index, { bounds: [x, y, group.bounds[2], group.bounds[3]] });
-    } else positions.set(node.id, [x, y]);
+    if (node.type === 'card') positions.set(node.id, [x, y]);
+    else groups.set(node.data.index, [x, y]);
   }
-  return moveNodes(next, positions);
+  return moveNodes(moveGroups(doc, groups), positions);
 }
 
 export const useGraph = create<GraphState>()((set, get) => ({
@@ -88,8 +85,7 @@ export const useGraph = create<GraphState>()((set, get) => ({
       name,
       epoch: state.epoch + 1,
       settling: Object.keys(doc.nodes).length > LARGE_GRAPH,
-      history:
-        Object.keys(state.doc.nodes).length > 0 ? record(state.history, state.doc, null, 0) : emptyHistory(),
+      history: isEmpty(state.doc) ? emptyHistory() : record(state.history, state.doc, null, 0),
     })),
 
   rename: (name) => set({ name }),
@@ -113,7 +109,8 @@ export const useGraph = create<GraphState>()((set, get) => ({
     if (kept.length === 0) return;
     set((state) => ({ nodes: applyNodeChanges(kept, state.nodes) }));
     const moved = new Set<string>();
-    for (const change of kept) if (change.type === 'position' && !change.dragging) moved.add(change.id);
+    for (const change of kept)
+      if (change.type === 'position' && change.dragging === false) moved.add(change.id);
     if (moved.size > 0) get().edit((doc) => commitMoves(doc, get().nodes, moved), 'move');
   },
 
@@ -123,9 +120,7 @@ export const useGraph = create<GraphState>()((set, get) => ({
   },
 }));
 
-/** Ids of the selected nodes, frames left out. */
+/** Ids of the selected nodes, frames and notes left out. */
 export function selectedIds(state: Pick<GraphState, 'nodes'> = useGraph.getState()): string[] {
   return state.nodes.filter((node) => node.selected && node.type === 'card').map((node) => node.id);
 }
-
-export const isFrame = (id: string): boolean => id.startsWith(FRAME_PREFIX);

@@ -1,7 +1,7 @@
 // What can be done to the selected nodes, for keys and menus alike.
 
 import { copyNodes, pasteNodes, readClipboard } from '../core/clipboard.ts';
-import type { Point } from '../core/document.ts';
+import type { Bounds, Point } from '../core/document.ts';
 import {
   addGroup,
   colourNodes,
@@ -12,12 +12,14 @@ import {
   toggleMode,
 } from '../core/edit.ts';
 import { t } from '../i18n/index.ts';
-import { isFrame, selectedIds, useGraph } from './graph.ts';
+import { groupId } from './flow.ts';
+import { selectedIds, useGraph } from './graph.ts';
 import { toast, useUi } from './ui.ts';
 
 const OFFSET: Point = [32, 32];
 const GROUP_MARGIN = 24;
 const GROUP_TITLE = 40;
+const NOTE_SIZE: Point = [280, 160];
 
 /** What was copied last, for browsers that keep the system clipboard from pages. */
 let memory = '';
@@ -63,18 +65,18 @@ export function duplicateSelection(): void {
   if (ids.length > 0) paste(copyNodes(doc, ids), null);
 }
 
-/** Deletes selected nodes, links and frames as one step. */
+/** Deletes selected nodes, links, frames and notes as one step. */
 export function deleteSelection(): void {
-  const { nodes, edges, edit } = useGraph.getState();
+  const { nodes, edges, edit, select } = useGraph.getState();
   const ids = selectedIds();
   const links = edges.filter((edge) => edge.selected);
-  const frames = nodes
-    .filter((node) => node.selected && isFrame(node.id))
-    .flatMap((node) => (node.type === 'frame' ? [node.data.index] : []));
+  const groups = nodes.flatMap((node) => (node.selected && node.type !== 'card' ? [node.data.index] : []));
+  // Groups are known by their place: what moves up into the place of one that goes was not selected.
+  select([]);
   edit((doc) => {
     let next = removeNodes(doc, ids);
     for (const edge of links) next = disconnect(next, edge.target, edge.data?.input ?? '');
-    for (const index of frames.sort((a, b) => b - a)) next = removeGroup(next, index);
+    for (const index of groups.sort((a, b) => b - a)) next = removeGroup(next, index);
     return next;
   });
 }
@@ -93,14 +95,27 @@ export function colourSelection(color: string | null): void {
   useGraph.getState().edit((doc) => colourNodes(doc, selectedIds(), color));
 }
 
+/** Opens the title of the selected node, or the selected note, for typing. */
 export function renameSelection(): void {
-  const [id] = selectedIds();
-  if (id) useUi.setState({ renaming: id });
+  const { nodes } = useGraph.getState();
+  const node = nodes.find((each) => each.selected && each.type !== 'frame');
+  if (node?.type === 'card') useUi.setState({ renaming: node.id });
+  if (node?.type === 'note') useUi.setState({ writing: node.data.index });
 }
 
 export function selectAll(): void {
-  const { doc, select } = useGraph.getState();
-  select(Object.keys(doc.nodes));
+  const { nodes, select } = useGraph.getState();
+  select(nodes.map((node) => node.id));
+}
+
+/** Puts an empty note on the canvas, ready to be written. */
+export function addNote([x, y]: Point): void {
+  const { edit, select } = useGraph.getState();
+  const bounds: Bounds = [Math.round(x), Math.round(y), ...NOTE_SIZE];
+  edit((doc) => addGroup(doc, { title: '', bounds, color: null, text: '' }));
+  const index = useGraph.getState().doc.groups.length - 1;
+  select([groupId(index)]);
+  useUi.setState({ writing: index });
 }
 
 /** Draws a frame around the selected nodes. */
@@ -119,6 +134,7 @@ export function groupSelection(): void {
     addGroup(doc, {
       title: t('canvas.groupTitle'),
       color: null,
+      text: null,
       bounds: [
         left - GROUP_MARGIN,
         top - GROUP_MARGIN - GROUP_TITLE,

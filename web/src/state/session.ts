@@ -2,6 +2,7 @@
 // from the one saved last.
 
 import { findSpec } from '../core/catalogue.ts';
+import { isEmpty } from '../core/document.ts';
 import { FormatError, readDocument, writeDocument } from '../core/format.ts';
 import { isObject, parseJson, stringifyJson } from '../core/json.ts';
 import { withPositions } from '../core/layout.ts';
@@ -29,7 +30,7 @@ export function restoreSession(): Restored | null {
     const saved = parseJson(text);
     if (!isObject(saved) || !saved['document']) return null;
     const doc = readDocument(saved['document']);
-    if (Object.keys(doc.nodes).length === 0) return null;
+    if (isEmpty(doc)) return null;
     const placed = withPositions(doc, (type) => findSpec(catalogueNow(), type));
     useGraph.getState().load(placed, typeof saved['name'] === 'string' ? saved['name'] : '');
     return { job: typeof saved['job'] === 'string' ? saved['job'] : null };

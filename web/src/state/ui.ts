@@ -36,6 +36,8 @@ interface UiState {
   shortcuts: boolean;
   lightbox: LightboxItem | null;
   renaming: string | null;
+  /** The note that is being written, by its place among the groups. */
+  writing: number | null;
   toasts: Toast[];
   /** A short sentence shown beside the pointer (why a link is refused). */
   hint: { x: number; y: number; text: string } | null;
@@ -52,6 +54,7 @@ export const useUi = create<UiState>()(() => ({
   shortcuts: false,
   lightbox: null,
   renaming: null,
+  writing: null,
   toasts: [],
   hint: null,
 }));
