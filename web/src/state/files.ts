@@ -6,7 +6,8 @@ import type { Point } from '../core/document.ts';
 import { addNode, setValue } from '../core/edit.ts';
 import { FormatError, readDocument, writeDocument } from '../core/format.ts';
 import { isObject, type JsonObject, type JsonValue, stringifyJson } from '../core/json.ts';
-import { withPositions } from '../core/layout.ts';
+import { estimateSize, withPositions } from '../core/layout.ts';
+import { spreadDocument } from '../core/spread-document.ts';
 import { t } from '../i18n/index.ts';
 import { catalogueNow, loadCatalogue } from './catalogue.ts';
 import { useGraph } from './graph.ts';
@@ -15,10 +16,14 @@ import { toast, useUi } from './ui.ts';
 
 export const DEFAULT_TEMPLATE = 'text-to-image';
 
-/** Shows a document that the server gave. Cards without a place are arranged. */
-function show(value: JsonValue, name: string): void {
-  const doc = withPositions(readDocument(value), (type) => findSpec(catalogueNow(), type));
-  useGraph.getState().load(doc, name);
+/** Shows a document that the server gave. Cards without a place are arranged; ComfyUI's are smaller, so a layout that
+ * was made for them is spread until none of ours overlap. */
+function show(value: JsonValue, name: string, fromComfyUI = false): void {
+  const specOf = (type: string) => findSpec(catalogueNow(), type);
+  const doc = withPositions(readDocument(value), specOf);
+  const shown = fromComfyUI ? spreadDocument(doc, (node) => estimateSize(node, specOf(node.classType))) : doc;
+  useUi.setState({ renaming: null, writing: null });
+  useGraph.getState().load(shown, name);
   forgetRun();
 }
 
@@ -59,7 +64,8 @@ export async function openFile(file: File, at: Point | null): Promise<boolean> {
   await loadCatalogue();
   try {
     const document = await readWorkflowFile(file);
-    show(document, (file.type.startsWith('image/') && titleOf(document)) || withoutEnding(file.name));
+    const title = file.type.startsWith('image/') && titleOf(document);
+    show(document, title || withoutEnding(file.name), document['from_comfyui'] === true);
     toast('success', t('file.opened', { name: file.name }));
     return true;
   } catch (error) {
