@@ -45,6 +45,17 @@ def SamplerEulerAncestralCFGPP(
     return SamplerRef("euler_ancestral_cfg_pp", (("eta", eta), ("s_noise", s_noise)))
 
 
+@node(title="Sampler: Euler CFG++", category=_CATEGORY)
+def SamplerEulerCFGpp(
+    version: Annotated[
+        Literal["regular", "alternative"],
+        Help("The alternative goes further away from the negative prediction."),
+    ] = "regular",
+) -> SamplerRef:
+    """Euler whose direction is taken from the negative prediction. Use a CFG of about 1 to 2."""
+    return SamplerRef("euler_cfg_pp" if version == "regular" else "euler_pp")
+
+
 @node(title="Sampler: DDIM", category=_CATEGORY)
 def SamplerDDIM(
     eta: Annotated[float, Range(0.0, 1.0, 0.01), Help("0 adds no noise (DDIM), 1 as much as DDPM.")] = 0.0,

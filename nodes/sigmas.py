@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal, NamedTuple
 
 from diffusion.sampling.names import SCHEDULES
@@ -11,6 +12,8 @@ from nodes.sdk import Choices, Context, Help, Label, NodeError, Range, node
 
 _SCHEDULERS = "sampling/custom/schedulers"
 _SIGMAS = "sampling/custom/sigmas"
+_BEYOND = 999_999_999.9
+"""A noise level above every other, in a finite number."""
 _DENOISE = Help("1 starts from pure noise; less keeps the end of a longer schedule, to change a picture.")
 
 Steps = Annotated[int, Range(1, 10000), Help("How many steps to take.")]
@@ -81,6 +84,22 @@ def PolyexponentialScheduler(
 
     _check_ends(sigma_max=sigma_max, sigma_min=sigma_min)
     return polyexponential(steps, sigma_min, sigma_max, rho)
+
+
+@node(title="Schedule: Laplace", category=_SCHEDULERS)
+def LaplaceScheduler(
+    steps: Annotated[int, Range(1, 10000), Help("How many levels there are: one more than steps.")] = 20,
+    sigma_max: SigmaMax = 14.614642,
+    sigma_min: SigmaMin = 0.0291675,
+    mu: Annotated[float, Range(-10.0, 10.0, 0.1), Help("The log of the level that steps crowd around.")] = 0.0,
+    beta: Annotated[float, Range(0.0, 10.0, 0.1), Help("How widely they spread around it.")] = 0.5,
+) -> Sigmas:
+    """Levels that crowd around one in the middle (Hang et al. 2024). At the last, a little noise is left."""
+    from diffusion.sampling.levels import laplace
+
+    check_numbers(sigma_min=sigma_min)
+    _check_ends(sigma_max=sigma_max)
+    return laplace(steps, sigma_min, sigma_max, mu, beta)
 
 
 @node(title="Schedule: variance preserving", category=_SCHEDULERS)
@@ -192,6 +211,45 @@ def SetFirstSigma(
     from diffusion.sampling.levels import with_first
 
     return with_first(sigmas, sigma)
+
+
+@node(title="Extend sigmas", category=_SIGMAS)
+def ExtendIntermediateSigmas(
+    sigmas: Sigmas,
+    steps: Annotated[int, Range(1, 100), Help("Each step in the range becomes so many.")] = 2,
+    start_at_sigma: Annotated[
+        float, Range(-1.0, 20000.0, 0.01), Help("Steps that begin above are left as they are; -1 means none is.")
+    ] = -1.0,
+    end_at_sigma: Annotated[
+        float, Range(0.0, 20000.0, 0.01), Help("Steps that begin below are left as they are.")
+    ] = 12.0,
+    spacing: Annotated[
+        Literal["linear", "cosine", "sine"],
+        Help("Whether the new levels lie evenly, or crowd to the end (cosine) or the start (sine) of a step."),
+    ] = "linear",
+) -> Sigmas:
+    """Puts further noise levels between those of a range, for finer steps there."""
+    from diffusion.sampling.levels import extended
+
+    return extended(sigmas, steps, math.inf if start_at_sigma < 0.0 else start_at_sigma, end_at_sigma, spacing)
+
+
+@node(title="Percent to sigma", category=_SIGMAS)
+def SamplingPercentToSigma(
+    context: Context,
+    model: Annotated[ModelRef, Help("The model whose noise levels count.")],
+    sampling_percent: Annotated[
+        float, Range(0.0, 1.0, 0.0001), Label("percent"), Help("The part of the timesteps that is done: 0 to 1.")
+    ] = 0.0,
+    return_actual_sigma: Annotated[
+        bool, Label("actual sigma"), Help("At 0 and 1 give the model's highest and lowest level, not beyond any level.")
+    ] = False,
+) -> float:
+    """The noise level when a part of the sampling is done."""
+    levels = context.residency.unet(model, hold=False).sampling
+    if return_actual_sigma and sampling_percent in (0.0, 1.0):
+        return levels.sigma_min if sampling_percent else levels.sigma_max
+    return min(levels.percent_to_sigma(sampling_percent), _BEYOND)
 
 
 def _check_ends(**ends: float) -> None:

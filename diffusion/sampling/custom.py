@@ -25,6 +25,8 @@ def sampler_of(ref: SamplerRef) -> Sampler:
             return _er_sde(options)
         case "sa_solver" | "sa_solver_pece" if options:
             return _sa_solver(ref.name, options)
+        case "euler_pp":
+            return Sampler(euler.euler_pp)
         case "lcm_upscale":
             return _lcm_upscale(options)
         case _:

@@ -75,6 +75,16 @@ def euler_cfg_pp(denoise: GuidedDenoise, x: Tensor, sigmas: Sequence[float], *, 
     return x
 
 
+def euler_pp(denoise: GuidedDenoise, x: Tensor, sigmas: Sequence[float], *, report: Report) -> Tensor:
+    """Euler along x + unconditional − 2 · guided, each step from x itself: ComfyUI's alternative form of CFG++."""
+    for i in range(len(sigmas) - 1):
+        denoised, unconditional = denoise.with_unconditional(x, sigmas[i])
+        slope = (x - denoised + unconditional - denoised) / sigmas[i]
+        x = torch.add(x, slope, alpha=sigmas[i + 1] - sigmas[i])
+        report(i, sigmas[i], denoised)
+    return x
+
+
 def euler_ancestral_cfg_pp(
     denoise: GuidedDenoise,
     x: Tensor,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -23,6 +25,15 @@ ALIGN_YOUR_STEPS: dict[str, tuple[float, ...]] = {
 }  # fmt: skip
 """The ten-step schedules that Sabour et al. 2024 (Align Your Steps) publish for each family."""
 
+_NOT_ZERO = 1e-5
+"""Keeps the logarithm of the outermost quantiles finite."""
+
+_SPACINGS: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "linear": lambda part: part,
+    "cosine": lambda part: (part * (math.pi / 2)).sin(),
+    "sine": lambda part: 1 - (part * (math.pi / 2)).cos(),
+}
+
 
 def polyexponential(steps: int, sigma_min: float, sigma_max: float, rho: float = 1.0) -> Tensor:
     """Steps in log sigma spaced by a power: sigma_min · (sigma_max / sigma_min)^(u^rho), u from 1 to 0; then 0."""
@@ -36,6 +47,14 @@ def variance_preserving(steps: int, beta_d: float, beta_min: float, eps_s: float
     0."""
     time = torch.linspace(1, eps_s, steps)
     return to_zero((beta_d * time**2 / 2 + beta_min * time).expm1().sqrt())
+
+
+def laplace(steps: int, sigma_min: float, sigma_max: float, mu: float = 0.0, beta: float = 0.5) -> Tensor:
+    """Even quantiles of a Laplace distribution of log sigma with the mean `mu` and the scale `beta`, from the top (Hang
+    et al. 2024), kept between the ends. As in ComfyUI no 0 follows: the last step ends at the lowest level."""
+    place = torch.linspace(0, 1, steps)
+    tail = (1 - 2 * (0.5 - place).abs() + _NOT_ZERO).log()
+    return (mu - beta * torch.sign(0.5 - place) * tail).exp().clamp(sigma_min, sigma_max)
 
 
 def turbo(levels: DiscreteSchedule, steps: int, denoise: float) -> Tensor:
@@ -102,6 +121,18 @@ def with_first(sigmas: Tensor, sigma: float) -> Tensor:
     changed = sigmas.clone()
     changed[:1] = sigma
     return changed
+
+
+def extended(sigmas: Tensor, steps: int, highest: float, lowest: float, spacing: str) -> Tensor:
+    """Each step that begins between two levels, both inclusive, divided into so many. `spacing` crowds the levels in
+    between to the step's end (`cosine`), to its start (`sine`), or not at all (`linear`)."""
+    parts = _SPACINGS[spacing](torch.linspace(0, 1, steps + 1)[1:-1])
+    found: list[Tensor] = []
+    for begin, end in pairwise(sigmas):
+        found.append(begin[None])
+        if lowest <= float(begin) <= highest:
+            found.append(parts * (end - begin) + begin)
+    return torch.cat([*found, sigmas[-1:]])
 
 
 def to_zero(sigmas: Tensor) -> Tensor:

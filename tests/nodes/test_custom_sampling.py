@@ -142,6 +142,7 @@ def test_guiders_guide(parts: Parts):
     [
         (samplers.SamplerEulerAncestral(), "euler_ancestral"),
         (samplers.SamplerEulerAncestralCFGPP(), "euler_ancestral_cfg_pp"),
+        (samplers.SamplerEulerCFGpp(), "euler_cfg_pp"),
         (samplers.SamplerDDIM(), "ddim"),
         (samplers.SamplerDPMPP_2S_Ancestral(), "dpmpp_2s_ancestral"),
         (samplers.SamplerLMS(), "lms"),
@@ -201,6 +202,30 @@ def test_the_basic_scheduler_never_gives_more_steps_than_were_asked_for(parts: P
 
 def test_a_karras_schedule_may_end_at_zero():
     assert sigmas.KarrasScheduler(4, sigma_min=0.0)[-2:].tolist() == [0.0, 0.0]
+
+
+def test_a_laplace_schedule_ends_where_it_was_told_to():
+    made = sigmas.LaplaceScheduler(7, sigma_max=10.0, sigma_min=0.1)
+    assert len(made) == 7
+    assert (made[0], made[-1]) == (10.0, pytest.approx(0.1))
+    assert made[3] == 1.0
+
+
+def test_a_percentage_is_told_as_a_level(parts: Parts):
+    levels = parts.context.residency.unet(parts.model).sampling
+
+    def told(percent: float, actual: bool) -> float:
+        return sigmas.SamplingPercentToSigma(parts.context, parts.model, percent, actual)
+
+    assert told(0.5, True) == told(0.5, False) == levels.percent_to_sigma(0.5)
+    assert (told(0.0, True), told(1.0, True)) == (levels.sigma_max, levels.sigma_min)
+    assert (told(0.0, False), told(1.0, False)) == (999_999_999.9, 0.0)
+
+
+def test_every_step_of_a_range_is_divided():
+    levels = torch.tensor([9.0, 3.0, 1.0, 0.0])
+    assert sigmas.ExtendIntermediateSigmas(levels, 2, -1.0, 2.0).tolist() == [9.0, 6.0, 3.0, 2.0, 1.0, 0.0]
+    assert sigmas.ExtendIntermediateSigmas(levels, 2, 4.0, 0.0).tolist() == [9.0, 3.0, 2.0, 1.0, 0.5, 0.0]
 
 
 def test_levels_are_cut_and_turned():

@@ -47,7 +47,7 @@ def prompts(graph: Graph, clip: list[Any]) -> tuple[list[Any], list[Any]]:
 
 
 def samplers(graph: Graph, model: list[Any]) -> list[list[Any]]:
-    named = ("EulerAncestral", "EulerAncestralCFGPP", "DDIM", "DPMPP_2S_Ancestral", "LMS", "DPMPP_2M_SDE",
+    named = ("EulerAncestral", "EulerAncestralCFGPP", "EulerCFGpp", "DDIM", "DPMPP_2S_Ancestral", "LMS", "DPMPP_2M_SDE",
              "DPMPP_3M_SDE", "DPMPP_SDE", "DPMAdaptative", "ER_SDE", "LCMUpscale")  # fmt: skip
     made = [graph.add(f"Sampler{name}") for name in named]
     made.append(graph.add("SamplerSASolver", model=model))
@@ -58,7 +58,7 @@ def levels(graph: Graph, model: list[Any]) -> list[list[Any]]:
     steps = {"steps": 2}
     made = [graph.add(name, model=model, **steps) for name in ("BasicScheduler", "SDTurboScheduler")]
     made.append(graph.add("BetaSamplingScheduler", model=model, **steps))
-    free = ("KarrasScheduler", "ExponentialScheduler", "PolyexponentialScheduler", "VPScheduler")
+    free = ("KarrasScheduler", "ExponentialScheduler", "PolyexponentialScheduler", "LaplaceScheduler", "VPScheduler")
     made += [graph.add(name, **steps) for name in free]
     made += [graph.add(name, **steps) for name in ("AlignYourStepsScheduler", "GITSScheduler")]
     high, low = (
@@ -66,7 +66,9 @@ def levels(graph: Graph, model: list[Any]) -> list[list[Any]]:
         graph.add("SplitSigmasDenoise", sigmas=made[1])[0],
     )
     turned = graph.add("FlipSigmas", sigmas=graph.add("FlipSigmas", sigmas=[low, 1]))
-    return [*made, [high, 0], turned, graph.add("SetFirstSigma", sigmas=[high, 1], sigma=10.0)]
+    middle = graph.add("SamplingPercentToSigma", model=model, sampling_percent=0.5)
+    finer = graph.add("ExtendIntermediateSigmas", sigmas=made[3], end_at_sigma=middle)
+    return [*made, [high, 0], turned, finer, graph.add("SetFirstSigma", sigmas=[high, 1], sigma=10.0)]
 
 
 def patched(graph: Graph, model: list[Any]) -> list[Any]:

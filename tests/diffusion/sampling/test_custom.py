@@ -21,9 +21,11 @@ SIGMAS = torch.tensor([14.0, 6.0, 2.5, 1.0, 0.4, 0.1, 0.0])
 SA: dict[str, Any] = {"eta": 1.0, "sde_start_sigma": 5.0, "sde_end_sigma": 0.5, "s_noise": 1.0}
 
 
-def walk(name: str, latent: Latent = EMPTY, sigmas: torch.Tensor = SIGMAS, **options: Any) -> torch.Tensor:
+def walk(
+    name: str, latent: Latent = EMPTY, sigmas: torch.Tensor = SIGMAS, *, negative_only: bool = False, **options: Any
+) -> torch.Tensor:
     model = TinyModel()
-    guide = guide_by(model, CfgRule(prompt(0.1), prompt(-0.1), 3.0))
+    guide = guide_by(model, CfgRule(prompt(-0.1 if negative_only else 0.1), prompt(-0.1), 3.0))
     made = run(
         model, guide, sampler_of(SamplerRef(name, tuple(options.items()))), sigmas, latent=latent, noise=NoiseRef(7)
     )
@@ -113,6 +115,13 @@ def test_ddim_with_eta_0_is_ddim_and_with_eta_1_is_ancestral():
     assert torch.equal(walk("ddim_eta", eta=0.0, s_noise=1.0), walk("ddim"))
     assert torch.equal(walk("ddim_eta", eta=1.0, s_noise=1.0), walk("euler_ancestral"))
     assert not torch.allclose(walk("ddim_eta", eta=0.5, s_noise=1.0), walk("ddim"), atol=1e-3)
+
+
+def test_the_alternative_euler_ends_at_twice_the_guided_latent_less_the_unconditional():
+    to_zero = torch.tensor([3.0, 0.0])
+    regular = walk("euler_cfg_pp", sigmas=to_zero)  # which ends at the guided latent
+    unconditional = walk("euler", sigmas=to_zero, negative_only=True)
+    assert torch.allclose(walk("euler_pp", sigmas=to_zero), 2 * regular - unconditional, atol=1e-4)
 
 
 def test_upscaling_lcm_reaches_its_size_in_its_steps():

@@ -29,6 +29,27 @@ def test_the_variance_preserving_schedule_follows_its_formula():
     assert made.tolist() == pytest.approx([*expected, 0.0], rel=1e-4)
 
 
+@pytest.mark.parametrize("steps", [1, 2, 9, 20])
+def test_the_laplace_schedule_is_the_quantiles_of_its_distribution(steps: int):
+    mu, scale, low, high = 0.4, 0.7, 0.05, 12.0
+    made = levels.laplace(steps, low, high, mu, scale)
+    assert len(made) == steps
+    for index, sigma in enumerate(made.tolist()):
+        place = index / max(1, steps - 1)
+        tail = -math.log(1 - 2 * abs(0.5 - place) + 1e-5) * (1 if place < 0.5 else -1 if place > 0.5 else 0)
+        assert sigma == pytest.approx(min(high, max(low, math.exp(mu + scale * tail))), rel=1e-5)
+
+
+@pytest.mark.parametrize(("spacing", "middle"), [("linear", 0.5), ("cosine", 2**-0.5), ("sine", 1 - 2**-0.5)])
+def test_levels_in_between_are_spaced_as_asked(spacing: str, middle: float):
+    sigmas = torch.tensor([8.0, 4.0, 0.0])
+    made = levels.extended(sigmas, 2, math.inf, 8.0, spacing)
+    assert made.tolist() == pytest.approx([8.0, 8.0 - 4.0 * middle, 4.0, 0.0])
+    assert torch.equal(levels.extended(sigmas, 1, math.inf, 0.0, spacing), sigmas)
+    assert torch.equal(levels.extended(sigmas, 3, 2.0, 1.0, spacing), sigmas)
+    assert levels.extended(sigmas[:0], 3, math.inf, 0.0, spacing).numel() == 0
+
+
 def test_turbo_steps_are_every_hundredth_timestep():
     assert torch.allclose(levels.turbo(LEVELS, 2, 1.0), torch.cat([LEVELS.sigmas[[999, 899]], torch.zeros(1)]))
     assert torch.allclose(levels.turbo(LEVELS, 1, 0.5), torch.cat([LEVELS.sigmas[[499]], torch.zeros(1)]))
