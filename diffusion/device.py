@@ -31,6 +31,7 @@ def place(device: str = "auto", precision: str = "auto") -> Placement:
 
     `auto` takes CUDA, then Apple's GPU, then the CPU; and half precision where the device computes it natively. Text
     encoders stay in float32 on a CPU, where they take no time, and autoencoders never run in float16, which overflows.
+    A choice of float32 turns TF32 off for the whole process.
     """
     found = _device(device)
     name = precision.lower()

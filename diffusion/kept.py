@@ -22,7 +22,7 @@ class Component(Protocol):
 
     @property
     def bytes(self) -> int:
-        """Of its weights."""
+        """The size of its weights."""
         ...
 
 

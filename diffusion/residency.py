@@ -355,7 +355,8 @@ class Residency:
             return self._vae(build_tiny_vae(both, encoder, decoder, place), both)
 
     def describe(self, file: FileRef, config: FileRef | None) -> Architecture:
-        """What a file holds, from its header alone."""
+        """What a file holds, from the names and shapes of its tensors. Of weights, a few are read at most, where these
+        do not tell; a pickle is opened whole."""
         with _open(file) as opened:
             return detect_file(opened, config)
 

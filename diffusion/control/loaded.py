@@ -11,4 +11,4 @@ class LoadedControl(ABC):
     @property
     @abstractmethod
     def bytes(self) -> int:
-        """Of its weights."""
+        """The size of its weights."""

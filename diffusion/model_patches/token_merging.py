@@ -1,7 +1,7 @@
 """Token merging (Bolya and Hoffman 2023, "Token Merging for Fast Stable Diffusion").
 
-Only what asks in self-attention is merged, at full resolution; what is asked stays whole, so that a merged token still
-sees every other.
+Only the queries of self-attention at full resolution are merged; keys and values are not, so that a merged token still
+attends to every other.
 """
 
 from __future__ import annotations

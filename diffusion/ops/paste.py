@@ -16,8 +16,8 @@ def check_place(x: int, y: int, width: int, height: int) -> None:
 
 
 def check_corner(x: int, y: int, width: int, height: int, *, cell: int = 1) -> None:
-    """As `check_place`, but a corner on the edge itself is let pass, where laying something changes nothing. `cell` is
-    how many pixels the edge is wide."""
+    """As `check_place`, but a corner right behind the last pixel is let pass, where laying something changes nothing.
+    `cell` is how many pixels count as right behind it: 8 where a corner in pixels becomes one in cells of a latent."""
     _check(x, y, width, height, most=cell - 1)
 
 

@@ -34,7 +34,8 @@ class RelativeDelta(ABC):
 class OftDelta(RelativeDelta):
     """`blocks` [k, n, n]: a rotation for each n of the k·n outputs. `limit` bounds its angle; 0 does not.
 
-    As files are made for ComfyUI, a strength counts twice: the rotation's own change is taken in part, and that again.
+    With the rotation R, the change of a weight W at a strength s is s · (s · (R − 1)ᵀ W): ComfyUI takes the strength
+    twice, and files are tuned to that.
     """
 
     blocks: Tensor
@@ -53,7 +54,7 @@ class OftDelta(RelativeDelta):
 @dataclass(frozen=True, slots=True, eq=False)
 class BoftDelta(RelativeDelta):
     """`blocks` [m, k, n, n]: m turns of the outputs, in which those of a block lie ever further apart. `lengths`
-    stretches each output afterwards. A strength counts twice, as in OftDelta."""
+    stretches each output afterwards. The strength is taken twice, as in OftDelta."""
 
     blocks: Tensor
     limit: float = 0.0
