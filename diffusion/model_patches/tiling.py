@@ -68,8 +68,9 @@ class HyperTile(RunPatch):
         return None
 
     def _parts(self, length: int, tile: int) -> int:
-        """Into how many equal parts, none shorter than a tile, a length is cut. It is drawn from the `swap_size` largest
-        such numbers, of which the smallest is never drawn: with 64 cells, tiles of 32 and 2 numbers, 2 and not 1."""
+        """Into how many equal parts, none shorter than a tile, a length is cut. It is drawn from the `swap_size`
+        largest such numbers, of which the smallest is never drawn: with 64 cells, tiles of 32 and 2 numbers, 2 and not
+        1."""
         counts = [length // part for part in range(min(tile, length), length + 1) if length % part == 0]
         counts = counts[: self._option.swap_size]
         if len(counts) == 1:
