@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, cast
 
 from executor.bind import Bad, Reader, value_reader
 from executor.files import FileCatalogue, Snapshot
+from executor.formats.modes import LeftOut
 from executor.graph import Graph, GraphNode, Link
 from executor.problems import NearestNames, Problem, nearest_are, quoted
 from nodes.sdk.spec import Catalogue, InputSpec, NodeSpec
@@ -18,6 +19,7 @@ from nodes.sdk.types import connects
 EDITOR_ONLY_INPUTS = frozenset({"upload", "control_after_generate"})
 """Entries that ComfyUI's editor leaves among the inputs of API prompts; no node ever receives them."""
 LISTED_CYCLE = 12
+NOTHING = LeftOut({})
 
 
 class BoundNode(NamedTuple):
@@ -39,7 +41,13 @@ class Checked(NamedTuple):
     outputs: list[str]
 
 
-def check(graph: Graph, catalogue: Catalogue, files: FileCatalogue, targets: Iterable[str] | None = None) -> Checked:
+def check(
+    graph: Graph,
+    catalogue: Catalogue,
+    files: FileCatalogue,
+    targets: Iterable[str] | None = None,
+    left_out: LeftOut = NOTHING,
+) -> Checked:
     """Check a graph whose modes are resolved.
 
     Args:
@@ -47,8 +55,9 @@ def check(graph: Graph, catalogue: Catalogue, files: FileCatalogue, targets: Ite
         catalogue: the nodes there are.
         files: the models and pictures there are.
         targets: the nodes to run for; all output nodes when None.
+        left_out: what muted and bypassed nodes took out of the graph; told where it leaves nothing to run for.
     """
-    return _Check(graph, catalogue, Snapshot(files)).run(None if targets is None else list(targets))
+    return _Check(graph, catalogue, Snapshot(files), left_out).run(None if targets is None else list(targets))
 
 
 class _ClassPlan(NamedTuple):
@@ -63,8 +72,9 @@ class _ClassPlan(NamedTuple):
 
 
 class _Check:
-    def __init__(self, graph: Graph, catalogue: Catalogue, files: FileCatalogue) -> None:
+    def __init__(self, graph: Graph, catalogue: Catalogue, files: FileCatalogue, left_out: LeftOut) -> None:
         self._graph = graph
+        self._left_out = left_out
         self._catalogue = catalogue
         self._files = files
         self._nearest = NearestNames()
@@ -80,7 +90,7 @@ class _Check:
         if not roots and targets is None:
             roots = list(nodes)
             message = "Nothing would come out of this workflow: add a node that saves or shows something."
-            problems.append(Problem("no_output_node", message))
+            problems += self._left_out.reasons(self._outputs_left_out()) or [Problem("no_output_node", message)]
         needed, circular = upstream_first(nodes, roots)
         bound: dict[str, BoundNode] = {}
         for node_id in needed:
@@ -102,11 +112,17 @@ class _Check:
         nodes = self._graph.nodes
         if targets is None:
             return [node.id for node in nodes.values() if (plan := self._plan(node.class_type)) and plan.spec.output]
+        problems += self._left_out.reasons(target for target in targets if target not in nodes)
         for target in targets:
-            if target not in nodes:
+            if target not in nodes and target not in self._left_out.nodes:
                 message = f"There is no node {quoted(target)} to run for; name a node of the workflow."
                 problems.append(Problem("dangling_link", message, target[:64]))
         return [target for target in targets if target in nodes]
+
+    def _outputs_left_out(self) -> list[str]:
+        """The nodes that would have been run for, had nothing been muted or bypassed."""
+        classes = self._left_out.nodes.items()
+        return [node for node, class_type in classes if (plan := self._plan(class_type)) and plan.spec.output]
 
     def _unknown_sinks(self) -> list[str]:
         """Nodes of unknown classes that feed nothing: for all we know they are what the workflow is for."""

@@ -38,12 +38,13 @@ def prepare(
         graph, malformed = parse(document)
         graph, left_out = resolve_modes(graph, catalogue)
         swept = lay_out(graph, catalogue, files)
-        checked = check(swept.graph, catalogue, files, asked)
+        checked = check(swept.graph, catalogue, files, asked, left_out)
         if document.from_comfyui and asked is None and not malformed and not swept.problems and checked.problems:
             checked = without_broken_outputs(swept.graph, checked)
             asked = None if checked.problems else tuple(checked.outputs)
     problems = malformed + swept.problems + _of_originals(checked.problems, swept.origins)
-    warnings = [*document.notes, *left_out, *_of_originals(checked.warnings, swept.origins)]
+    told = [each for each in left_out.problems if each not in problems]
+    warnings = [*document.notes, *told, *_of_originals(checked.warnings, swept.origins)]
     return Prepared(graph, checked._replace(problems=problems, warnings=warnings), swept.origins, asked)
 
 

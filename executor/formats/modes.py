@@ -2,39 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from executor.graph import Graph, GraphNode, Link
 from executor.problems import Problem
-from nodes.sdk.spec import Catalogue, NodeSpec
+from nodes.sdk.spec import Catalogue, InputSpec, NodeSpec
 from nodes.sdk.types import connects
 
+STATES = {"mute": "muted", "bypass": "bypassed"}
+REMEDIES = {"mute": "unmute it", "bypass": "end its bypass"}
 
-def resolve_modes(graph: Graph, catalogue: Catalogue) -> tuple[Graph, list[Problem]]:
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What modes took out of a graph: the nodes that are `off` (muted or bypassed themselves), by id, and a problem
+    for each input without which another one can't run. They are warnings while something is left to run."""
+
+    off: Mapping[str, GraphNode]
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def nodes(self) -> dict[str, str]:
+        """The classes of all nodes that are not run, by their ids."""
+        starved = {each.node: each.class_type or "" for each in self.problems if each.node is not None}
+        return {node.id: node.class_type for node in self.off.values()} | starved
+
+    def reasons(self, lost: Iterable[str]) -> list[Problem]:
+        """Why nodes are not run: the inputs upstream that something off starves; without any, those that are off."""
+        lost = list(lost)
+        sources: dict[str, list[str]] = {}
+        for problem in self.problems:
+            sources.setdefault(problem.node or "", []).append(problem.details["source"])
+        pending, met = list(lost), set[str]()
+        while pending:
+            node = pending.pop()
+            if node not in met:
+                met.add(node)
+                pending.extend(sources.get(node, ()))
+        starved = [each for each in self.problems if each.node in met and each.details["mode"] in STATES]
+        return starved or [_is_off(self.off[node]) for node in lost if node in self.off]
+
+
+class Resolved(NamedTuple):
+    """A graph of normal nodes only, and what was left out of it."""
+
+    graph: Graph
+    left_out: LeftOut
+
+
+def resolve_modes(graph: Graph, catalogue: Catalogue) -> Resolved:
     """Drop muted nodes and what can't run without them; wire links past bypassed nodes.
 
     A muted node's links are deleted; a node that thereby loses a required input is left out as well, and so on
     downstream. The output of a bypassed node is replaced by what feeds its input in the same place when the types
     fit, otherwise by the first input whose type fits. A node that says itself what it passes on is believed: it came
     from a file of ComfyUI's editor, where that depends on slots that its declaration here may not have.
-
-    Returns:
-        The graph with normal nodes only, and a warning for each node left out because of a muted one.
     """
-    if all(node.mode == "normal" for node in graph.nodes.values()):
-        return graph, []
-    nodes = {node.id: _rewired(node, graph, catalogue) for node in graph.nodes.values() if node.mode == "normal"}
+    off = {node.id: node for node in graph.nodes.values() if node.mode != "normal"}
+    if not off:
+        return Resolved(graph, LeftOut({}))
+    wired = {node.id: _rewired(node, graph, catalogue) for node in graph.nodes.values() if node.id not in off}
+    nodes = dict(wired)
     consumers: dict[str, list[str]] = {}
     for node in nodes.values():
         for _, link in node.links():
             consumers.setdefault(link.node, []).append(node.id)
-    warnings: list[Problem] = []
-    dropped = [node.id for node in graph.nodes.values() if node.mode != "normal"]
-    for node_id in nodes:
-        if nodes[node_id] is not graph.nodes[node_id] and _starved(nodes[node_id], graph.nodes[node_id], catalogue):
-            dropped.append(node_id)
-            warnings.append(_left_out(nodes[node_id]))
-    gone = set(dropped)
+    starved = [key for key, node in nodes.items() if any(_lost(graph.nodes[key], node, catalogue))]
+    gone = {*off, *starved}
+    dropped = [*off, *starved]
     while dropped:
         lost = dropped.pop()
         for consumer in consumers.get(lost, ()):
@@ -42,33 +79,71 @@ def resolve_modes(graph: Graph, catalogue: Catalogue) -> tuple[Graph, list[Probl
                 continue
             kept = {name: value for name, value in nodes[consumer].inputs.items() if not _is_link_to(value, lost)}
             before, nodes[consumer] = nodes[consumer], nodes[consumer]._replace(inputs=kept)
-            if _starved(nodes[consumer], before, catalogue):
+            if any(_lost(before, nodes[consumer], catalogue)):
                 gone.add(consumer)
                 dropped.append(consumer)
-                warnings.append(_left_out(before))
-    return Graph({key: node for key, node in nodes.items() if key not in gone}, graph.tolerant), warnings
+    left = {key: node for key, node in nodes.items() if key not in gone}
+    problems = [
+        problem
+        for key, node in wired.items()
+        if key in gone
+        for problem in _why_left_out(graph.nodes[key], node, graph.nodes, gone, catalogue)
+    ]
+    return Resolved(Graph(left, graph.tolerant), LeftOut(off, tuple(problems)))
 
 
 def _is_link_to(value: object, node_id: str) -> bool:
     return isinstance(value, Link) and value.node == node_id
 
 
-def _left_out(node: GraphNode) -> Problem:
-    message = f"Node {node.id!r} is left out, because an input that it needs comes from a muted node."
-    return Problem("muted_upstream", message, node.id, node.class_type)
-
-
-def _starved(node: GraphNode, before: GraphNode, catalogue: Catalogue) -> bool:
-    """Whether the node lost a link without which it can't run."""
-    if node.class_type not in catalogue:
-        return False
-    spec = catalogue[node.class_type]
+def _lost(before: GraphNode, node: GraphNode, catalogue: Catalogue) -> Iterator[InputSpec]:
+    """The inputs that the node lost a link of, and can't run without."""
+    spec = catalogue.get(node.class_type)
+    if spec is None or node is before:
+        return
     for name in before.inputs:
         if name not in node.inputs:
             lost = spec.input(name)
             if lost is not None and lost.required and lost.default is None:
-                return True
-    return False
+                yield lost
+
+
+def _why_left_out(
+    node: GraphNode, wired: GraphNode, nodes: Mapping[str, GraphNode], gone: set[str], catalogue: Catalogue
+) -> Iterator[Problem]:
+    """A problem for each input of a node that is empty now.
+
+    Args:
+        node: the node as the document has it.
+        wired: the node with its links led past bypassed nodes.
+        nodes: all nodes of the document.
+        gone: the ids of those that are not run.
+        catalogue: the nodes there are.
+    """
+    kept = {name: value for name, value in wired.inputs.items() if type(value) is not Link or value.node not in gone}
+    for declared in _lost(node, wired._replace(inputs=kept), catalogue):
+        # Where bypasses lead nowhere, the first of them is named: nothing is left that the link could be seen to reach.
+        source = nodes[wired.inputs.get(declared.name, node.inputs[declared.name]).node]
+        where = f"{declared.name!r} of node {_called(node)}"
+        if source.mode == "normal":
+            message = f"{where} is missing, because node {_called(source)}, which feeds it, is left out as well."
+        else:
+            useless = f", and has no {declared.type} to pass on" if source.mode == "bypass" else ""
+            message = (
+                f"{where} is missing, because node {_called(source)}, which feeds it, is {STATES[source.mode]}"
+                f"{useless}; {REMEDIES[source.mode]}, or link another output of type {declared.type}."
+            )
+        details: dict[str, Any] = {"source": source.id, "mode": source.mode, "expected": declared.type}
+        yield Problem("muted_upstream", message, node.id, node.class_type, declared.name, details)
+
+
+def _is_off(node: GraphNode) -> Problem:
+    message = f"Nothing comes out of node {_called(node)}, because it is {STATES[node.mode]}; {REMEDIES[node.mode]}."
+    return Problem("no_output_node", message, node.id, node.class_type, details={"mode": node.mode})
+
+
+def _called(node: GraphNode) -> str:
+    return f"{node.id!r} ({node.title or node.class_type})"
 
 
 def _rewired(node: GraphNode, graph: Graph, catalogue: Catalogue) -> GraphNode:

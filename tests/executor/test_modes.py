@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from executor.formats import read_document
 from executor.formats.modes import resolve_modes
 from executor.graph import Graph, Link, parse
+from executor.prepare import prepare
 from executor.problems import Problem
 from nodes.sdk.packs import Packs
-from tests.executor.conftest import document, n
+from tests.executor.conftest import FakeFiles, document, n
 
 
 def moded(mode: str, class_type: str, **inputs: Any) -> dict[str, Any]:
@@ -17,7 +20,15 @@ def moded(mode: str, class_type: str, **inputs: Any) -> dict[str, Any]:
 
 
 def resolved(packs: Packs, nodes: dict[str, Any]) -> tuple[Graph, list[Problem]]:
-    return resolve_modes(parse(read_document(document(nodes)))[0], packs.catalogue)
+    graph, left_out = resolve_modes(parse(read_document(document(nodes)))[0], packs.catalogue)
+    return graph, list(left_out.problems)
+
+
+def refused(packs: Packs, nodes: dict[str, Any], targets: list[str] | None = None) -> list[Problem]:
+    """The problems of a workflow, none of which is told again as a warning."""
+    checked = prepare(read_document(document(nodes)), packs.catalogue, FakeFiles(), targets).checked
+    assert not [each for each in checked.warnings if each in checked.problems]
+    return checked.problems
 
 
 def test_a_graph_of_normal_nodes_is_left_alone(packs: Packs):
@@ -82,3 +93,48 @@ def test_bypassed_nodes_in_a_circle_end_nowhere(packs: Packs):
         },
     )
     assert graph.nodes["3"].inputs == {"a": 1}
+
+
+def test_what_is_left_out_says_which_input_is_missing_and_why(packs: Packs):
+    nodes = {"1": moded("mute", "Number"), "2": n("Add", a=["1", 0]), "3": n("End", value=["2", 0])}
+    _, warnings = resolved(packs, {**nodes, "4": n("End", value=["5", 0]), "5": n("Number")})
+    assert [(each.code, each.node, each.input) for each in warnings] == [
+        ("muted_upstream", "2", "a"),
+        ("muted_upstream", "3", "value"),
+    ]
+    assert "because node '1' (Number), which feeds it, is muted; unmute it, or" in warnings[0].message
+    assert "because node '2' (Add), which feeds it, is left out as well" in warnings[1].message
+
+
+@pytest.mark.parametrize(
+    ("mode", "told"), [("mute", "is muted; unmute it"), ("bypass", "is bypassed, and has no INT to pass on; end its")]
+)
+def test_where_a_mode_leaves_nothing_to_run_the_input_it_starves_is_the_problem(packs: Packs, mode: str, told: str):
+    nodes = {"1": moded(mode, "Number"), "2": n("Add", a=["1", 0]), "3": n("End", value=["2", 0])}
+    (problem,) = refused(packs, nodes)
+    assert (problem.code, problem.node, problem.input) == ("muted_upstream", "2", "a")
+    assert problem.details == {"source": "1", "mode": mode, "expected": "INT"}
+    assert told in problem.message
+
+
+def test_a_muted_node_behind_a_bypassed_one_is_named(packs: Packs):
+    nodes = {"1": moded("mute", "Number"), "2": moded("bypass", "Add", a=["1", 0]), "3": n("End", value=["2", 0])}
+    (problem,) = refused(packs, nodes)
+    assert (problem.node, problem.input, problem.details["source"]) == ("3", "value", "1")
+
+
+def test_only_what_keeps_an_output_from_running_is_a_problem(packs: Packs):
+    nodes = {"1": moded("mute", "Number"), "2": n("End", value=["1", 0]), "3": n("Add", a=["1", 0])}
+    assert [each.node for each in refused(packs, nodes)] == ["2"]
+
+
+def test_where_all_outputs_are_off_they_are_named(packs: Packs):
+    (problem,) = refused(packs, {"1": n("Number"), "2": moded("mute", "End", value=["1", 0])})
+    assert (problem.code, problem.node) == ("no_output_node", "2")
+    assert "muted; unmute it" in problem.message
+
+
+def test_a_target_that_a_mode_leaves_out_is_told_why(packs: Packs):
+    nodes = {"1": moded("mute", "Number"), "2": n("Add", a=["1", 0]), "3": n("End", value=1)}
+    assert [(each.code, each.node) for each in refused(packs, nodes, ["2"])] == [("muted_upstream", "2")]
+    assert [(each.code, each.node) for each in refused(packs, nodes, ["1"])] == [("no_output_node", "1")]
