@@ -14,9 +14,10 @@ from executor.bind import converted
 from executor.formats.document import Document
 from executor.formats.dynamic_prompts import DYNAMIC, said
 from executor.formats.litegraph_groups import without_groups
+from executor.formats.litegraph_promoted import Instances, Literal, input_name
 from executor.formats.litegraph_scopes import NOTES, Scope, entries, member, mode_of, open_scopes, pair_of, place_of
 from executor.formats.litegraph_widgets import widgets
-from executor.formats.litegraph_wires import Literal, Wires, input_name
+from executor.formats.litegraph_wires import Wires
 from executor.graph import Link
 from executor.problems import JsonObject, Problem, quoted
 from nodes.sdk.spec import Catalogue
@@ -37,7 +38,8 @@ def as_native(document: Document, catalogue: Catalogue) -> Document:
         return document
     body = without_groups(document.litegraph, catalogue)
     scopes = open_scopes(body)
-    wires = Wires(scopes)
+    instances = Instances(scopes)
+    wires = Wires(scopes, instances)
     nodes: dict[str, Any] = {}
     notes: list[Problem] = []
     for scope in scopes.values():
@@ -48,7 +50,7 @@ def as_native(document: Document, catalogue: Catalogue) -> Document:
             if raw["type"] not in catalogue and raw["id"] not in linked:
                 notes.append(_dropped(raw, scope))
                 continue
-            nodes[scope.id_of(raw["id"])] = _node(raw, scope, wires, catalogue, notes)
+            nodes[scope.id_of(raw["id"])] = _node(raw, scope, wires, instances.inside(scope, raw), catalogue, notes)
     for node_id, routes in wires.routes.items():
         if node_id in nodes:
             nodes[node_id]["_meta"]["passes"] = routes
@@ -67,10 +69,14 @@ def _dropped(raw: JsonObject, scope: Scope) -> Problem:
     return Problem("unknown_node", message, node, kind)
 
 
-def _node(raw: JsonObject, scope: Scope, wires: Wires, catalogue: Catalogue, notes: list[Problem]) -> JsonObject:
+def _node(
+    raw: JsonObject, scope: Scope, wires: Wires, around: JsonObject, catalogue: Catalogue, notes: list[Problem]
+) -> JsonObject:
+    """A node of the native document. `around` is what the subgraph instance around it holds for its widgets."""
     class_type = str(raw["type"])
     spec = catalogue.get(class_type)
     inputs, controls = widgets(raw, class_type, spec)
+    inputs |= {name: value for name, value in around.items() if spec is None or spec.input(name) is not None}
     links: JsonObject = {}
     for index, each in enumerate(entries(raw.get("inputs"))):
         if each.get("link") is None:

@@ -1,25 +1,18 @@
 """The wiring of a ComfyUI editor file: which output an input is fed by, through reroutes and subgraph borders.
 
-The inputs of a subgraph instance are told by their names, since the file leaves out those without a link, and its
-values belong to the inputs that end at a widget inside, in the definition's order.
+The inputs of a subgraph instance are told by their names, since the file leaves out those without a link.
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple, cast
 
-from executor.formats.litegraph_scopes import BORDER_IN, BORDER_OUT, BYPASSED, MUTED, Scope, entries, member, mode_of
-from executor.formats.litegraph_widgets import SEED_CONTROLS
+from executor.formats.litegraph_promoted import Instances, Literal, input_name
+from executor.formats.litegraph_scopes import BORDER_IN, BORDER_OUT, BYPASSED, MUTED, Scope, entries, mode_of
 from executor.graph import Link
 from executor.problems import JsonObject
 
 ANYTHING = ("", "*", "0")
-
-
-class Literal(NamedTuple):
-    """A value that a primitive node or a subgraph instance feeds to an input."""
-
-    value: Any
 
 
 class Place(NamedTuple):
@@ -33,15 +26,15 @@ class Place(NamedTuple):
 class Wires:
     """Follows links to where their values come from."""
 
-    def __init__(self, scopes: dict[str, Scope]) -> None:
+    def __init__(self, scopes: dict[str, Scope], instances: Instances) -> None:
         self._scopes = scopes
-        self._promotions: dict[str, tuple[bool, ...]] = {}
+        self._instances = instances
         self.routes: dict[str, dict[str, str | None]] = {}
         """For each bypassed node that was met: the input that stands in for an output, by the output's number."""
 
     def source(self, scope: Scope, raw: JsonObject, index: int) -> Link | Literal | None:
         """What feeds the `index`-th input of a node; None when the link ends nowhere."""
-        inputs = self.inputs_of(scope, raw)
+        inputs = self._instances.inputs_of(scope, raw)
         wanted = str(inputs[index].get("type") or "") if 0 <= index < len(inputs) else ""
         found = self._trace(scope, raw, index, wanted)
         if not isinstance(found, Place):
@@ -51,33 +44,18 @@ class Wires:
             self._note_routes(found, wanted)
         return link
 
-    def inputs_of(self, scope: Scope, raw: JsonObject) -> list[JsonObject]:
-        """The inputs of a node; those of a subgraph instance in the definition's order, unlinked ones included."""
-        written = entries(raw.get("inputs"))
-        inner = self._scopes.get(scope.child_path(raw))
-        if inner is None or not inner.border:
-            return written
-        found: dict[int, JsonObject] = {}
-        for members in (("name", "type"), ("name",)):
-            for slot, declared in enumerate(inner.border):
-                same = (each for each in written if all(each.get(name) == declared.get(name) for name in members))
-                if slot not in found and (match := next(same, None)) is not None:
-                    found[slot] = match
-                    written.remove(match)
-        return [found.get(slot, {**declared, "link": None}) for slot, declared in enumerate(inner.border)]
-
     def _trace(self, scope: Scope, raw: JsonObject, index: int, wanted: str) -> Place | Literal | None:
         seen: set[tuple[str, Any, int]] = set()
         while True:
             at = (scope.path, raw["id"], index)
-            inputs = self.inputs_of(scope, raw)
+            inputs = self._instances.inputs_of(scope, raw)
             if at in seen or not 0 <= index < len(inputs):
                 return None
             seen.add(at)
             link = inputs[index].get("link")
             wire = scope.wires.get(link) if isinstance(link, str | int) else None
             if wire is None:
-                return self._own_value(scope, raw, index, inputs)
+                return self._instances.own_value(scope, raw, index)
             found, final = self._behind(scope, wire.origin, wire.origin_slot, wanted)
             if final or not isinstance(found, Place):
                 return found
@@ -96,21 +74,29 @@ class Wires:
             if raw["type"] == "Reroute":
                 return Place(scope, raw, 0), False
             if raw["type"] == "PrimitiveNode":
-                values = raw.get("widgets_values")
-                return (Literal(cast("list[Any]", values)[0]) if isinstance(values, list) and values else None), True
+                return self._of_primitive(scope, raw), True
             inner = self._scopes.get(scope.child_path(raw))
             if inner is None:
                 return Place(scope, raw, slot), True
             if mode_of(raw) == MUTED:
                 return None, True
             if mode_of(raw) == BYPASSED:
-                passed = _passed_through(self.inputs_of(scope, raw), entries(raw.get("outputs")), slot, wanted)
+                passed = _passed_through(
+                    self._instances.inputs_of(scope, raw), entries(raw.get("outputs")), slot, wanted
+                )
                 return (None if passed is None else Place(scope, raw, passed)), False
             leaving = (wire for wire in inner.wires.values() if (wire.target, wire.target_slot) == (BORDER_OUT, slot))
             wire = next(leaving, None)
             if wire is None:
                 return None, True
             scope, origin, slot = inner, wire.origin, wire.origin_slot
+
+    def _of_primitive(self, scope: Scope, raw: JsonObject) -> Literal | None:
+        around = self._instances.inside(scope, raw)
+        if "value" in around:
+            return Literal(around["value"])
+        values = raw.get("widgets_values")
+        return Literal(cast("list[Any]", values)[0]) if isinstance(values, list) and values else None
 
     def _note_routes(self, place: Place, wanted: str) -> None:
         """Write down which inputs stand in for the outputs of bypassed nodes, as the last consumer's type has it."""
@@ -120,57 +106,10 @@ class Wires:
             routes = self.routes.setdefault(scope.id_of(raw["id"]), {})
             if str(slot) in routes:
                 return
-            inputs = self.inputs_of(scope, raw)
+            inputs = self._instances.inputs_of(scope, raw)
             passed = _passed_through(inputs, entries(raw.get("outputs")), slot, wanted)
             routes[str(slot)] = None if passed is None else input_name(inputs[passed])
             found = None if passed is None else self._trace(scope, raw, passed, wanted)
-
-    def _own_value(self, scope: Scope, raw: JsonObject, slot: int, inputs: list[JsonObject]) -> Literal | None:
-        """The value of a widget on a subgraph instance, where the file holds one; the inner node's counts otherwise."""
-        inner = self._scopes.get(scope.child_path(raw))
-        values = raw.get("widgets_values")
-        if inner is None or not isinstance(values, list):
-            return None
-        given = cast("list[Any]", values)
-        promoted = self._promoted(inner, len(inputs))
-        if not promoted[slot]:
-            return None
-        place, controls = 0, len(given) > sum(promoted)
-        for index in range(slot):
-            place += promoted[index]
-            if controls and promoted[index] and inputs[index].get("type") == "INT" and _is_control(given, place):
-                place += 1
-        return Literal(given[place]) if place < len(given) and given[place] is not None else None
-
-    def _promoted(self, inner: Scope, count: int) -> tuple[bool, ...]:
-        """For each input of an instance whether it has a widget: whether it ends at one inside."""
-        if inner.path not in self._promotions:
-            found = [False] * count
-            for link, wire in inner.wires.items():
-                if wire.origin == BORDER_IN and 0 <= wire.origin_slot < count and self._ends_at_widget(inner, link):
-                    found[wire.origin_slot] = True
-            self._promotions[inner.path] = tuple(found)
-        return self._promotions[inner.path]
-
-    def _ends_at_widget(self, scope: Scope, link: Any) -> bool:
-        raw = scope.nodes.get(scope.wires[link].target)
-        if raw is None:
-            return False
-        inputs = self.inputs_of(scope, raw)
-        index = next((index for index, each in enumerate(inputs) if each.get("link") == link), None)
-        if index is None:
-            return False
-        inner = self._scopes.get(scope.child_path(raw))
-        return "widget" in inputs[index] if inner is None else self._promoted(inner, len(inputs))[index]
-
-
-def input_name(slot: JsonObject) -> str:
-    """The name of an input as its node declares it: that of its widget, where it was made from one."""
-    return str(member(slot, "widget").get("name") or slot.get("name"))
-
-
-def _is_control(values: list[Any], place: int) -> bool:
-    return place < len(values) and isinstance(values[place], str) and values[place] in SEED_CONTROLS
 
 
 def _passed_through(inputs: list[JsonObject], outputs: list[JsonObject], slot: int, wanted: str) -> int | None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from executor.formats import BadDocument, read_document
 from executor.formats.litegraph import as_native
-from tests.executor.comfyui_files import CATALOGUE, LOADER, SUBGRAPH, Raw, convert, raw, sampler, socket
+from tests.executor.comfyui_files import CATALOGUE, JSON, LOADER, SUBGRAPH, Raw, convert, raw, sampler, socket
 
 
 def instance(node_id: int, link: int, **more: Any) -> Raw:
@@ -156,6 +159,80 @@ def test_an_input_promoted_twice_keeps_its_place_among_the_values():
     assert nodes["4:3:5"]["inputs"]["model"] == ["1", 0]
     assert nodes["4:3:5"]["inputs"]["steps"] == 44
     assert nodes["4:3:5"]["inputs"]["seed"] == 8
+
+
+def proxied(proxies: Any, values: list[Any], *definitions: Raw, kind: str = "dddd") -> Raw:
+    """The nodes of an instance that says in which order it shows its widgets."""
+    made = raw(4, kind, [socket("model", 1)], values, properties={"proxyWidgets": proxies})
+    subgraphs = {"subgraphs": [PROMOTING, *definitions]}
+    return convert([LOADER, made], [[1, 1, 0, 4, 0, "MODEL"]], definitions=subgraphs)
+
+
+REORDERED = [["-1", "steps"], ["-1", "seed"]]
+
+
+@pytest.mark.parametrize("proxies", [REORDERED, json.dumps(REORDERED)])
+def test_an_instance_says_in_which_order_it_shows_its_widgets(proxies: Any):
+    inputs = proxied(proxies, [33, 7])["4:5"]["inputs"]
+    assert (inputs["seed"], inputs["steps"], inputs["sampler_name"]) == (7, 33, "euler")
+
+
+def test_a_null_for_the_widget_of_a_node_inside_leaves_its_own_value():
+    proxies = [["-1", "steps"], ["5", "sampler_name"], ["5", "control_after_generate"], ["-1", "seed"]]
+    inputs = proxied(proxies, [33, None, None, 7])["4:5"]["inputs"]
+    assert (inputs["seed"], inputs["steps"], inputs["sampler_name"]) == (7, 33, "euler")
+    fewer = proxied(proxies, [33])["4:5"]["inputs"]
+    assert (fewer["seed"], fewer["steps"]) == (1, 33)
+
+
+def test_a_value_for_the_widget_of_a_node_inside_is_that_nodes():
+    inputs = proxied([["5", "sampler_name"], *REORDERED], ["ddim", 33, 7])["4:5"]["inputs"]
+    assert (inputs["seed"], inputs["steps"], inputs["sampler_name"]) == (7, 33, "ddim")
+
+
+def test_a_widget_inside_that_an_input_leads_to_is_that_input():
+    nodes = proxied([["5", "steps"], ["5", "seed"]], [33, 7])
+    assert (nodes["4:5"]["inputs"]["seed"], nodes["4:5"]["inputs"]["steps"]) == (7, 33)
+    assert nodes["4:6"]["inputs"] == {"anything": 33}
+
+
+def test_inputs_that_are_not_named_come_before_the_widgets_that_are():
+    inputs = proxied([["5", "sampler_name"]], [7, 33, "ddim"])["4:5"]["inputs"]
+    assert (inputs["seed"], inputs["steps"], inputs["sampler_name"]) == (7, 33, "ddim")
+
+
+def test_pictures_that_an_instance_shows_have_no_say_in_the_order():
+    inputs = proxied([["6", "$$canvas-image-preview"]], [7, 33])["4:5"]["inputs"]
+    assert (inputs["seed"], inputs["steps"]) == (7, 33)
+
+
+def test_the_widget_of_a_subgraph_inside_is_reached_through_both():
+    outer = {
+        "id": "eeee",
+        "name": "Outer",
+        "inputs": [{"name": "model", "type": "MODEL"}],
+        "nodes": [raw(3, "dddd", [socket("model", 60)], [8, 9])],
+        "links": [border_link(60, 0, 3, 3)],
+    }
+    inputs = proxied([["3", "5: steps"]], [44], outer, kind="eeee")["4:3:5"]["inputs"]
+    assert (inputs["seed"], inputs["steps"]) == (8, 44)
+
+
+def test_the_value_of_a_primitive_inside_can_be_held_outside():
+    steps = socket("steps", 70, "INT", **STEPS)
+    inner = {
+        "id": "ffff",
+        "name": "With a primitive",
+        "nodes": [raw(7, "PrimitiveNode", [], [20, "fixed"]), raw(5, "KSampler", [steps], [1, "fixed", 2, "euler"])],
+        "links": [{"id": 70, "origin_id": 7, "origin_slot": 0, "target_id": 5, "target_slot": 0}],
+    }
+    assert proxied([["7", "value"]], [30], inner, kind="ffff")["4:5"]["inputs"]["steps"] == 30
+    assert proxied([["7", "value"]], [None], inner, kind="ffff")["4:5"]["inputs"]["steps"] == 20
+
+
+@given(JSON | st.lists(st.lists(st.sampled_from(["-1", "5", "steps", "seed", 6]) | JSON)), JSON)
+def test_no_order_however_odd_makes_the_reading_fail(proxies: Any, values: Any):
+    assert "4:5" in proxied(proxies, values)
 
 
 def test_a_subgraph_that_contains_itself_is_refused():
