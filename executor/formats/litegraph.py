@@ -58,7 +58,7 @@ def as_native(document: Document, catalogue: Catalogue) -> Document:
     title = member(body, "extra").get("title")
     if isinstance(title, str):
         extra["title"] = title
-    groups = (*_groups(body), *(note for scope in scopes.values() for note in _notes(scope)))
+    groups = tuple(group for of in (_frames, _notes) for scope in scopes.values() for group in of(scope))
     return Document(nodes, groups, extra=extra, from_comfyui=True, notes=tuple(notes))
 
 
@@ -90,7 +90,7 @@ def _node(
             links[name] = [source.node, source.output]
         elif isinstance(source, Literal):
             inputs[name] = source.value
-    meta: JsonObject = {"pos": [x + shift for x, shift in zip(place_of(raw), scope.shift, strict=True)]}
+    meta: JsonObject = {"pos": _moved(place_of(raw), scope)}
     if isinstance(raw.get("title"), str) and raw["title"] != class_type:
         meta["title"] = raw["title"]
     mode = MODES.get(mode_of(raw)) or MODES.get(scope.mode)
@@ -125,11 +125,23 @@ def _unknown_input(node: str, class_type: str, name: str) -> Problem:
     return Problem("unknown_input", message, node, class_type, name[:120])
 
 
-def _groups(body: JsonObject) -> Iterator[JsonObject]:
-    for group in entries(body.get("groups")):
-        bounds = group.get("bounding")
-        if isinstance(bounds, list) and len(cast("list[Any]", bounds)) == 4:
-            yield {"title": str(group.get("title", "")), "bounds": bounds, "color": group.get("color")}
+def _moved(place: tuple[float, float], scope: Scope) -> list[float]:
+    """A place on the canvas of a scope, on that of the file."""
+    return [place[0] + scope.shift[0], place[1] + scope.shift[1]]
+
+
+def _frames(scope: Scope) -> Iterator[JsonObject]:
+    """The groups of a scope, where its nodes are."""
+    for frame in scope.frames:
+        bounds: Any = frame.get("bounding")
+        sides = cast("list[Any]", bounds) if isinstance(bounds, list) else []
+        place, size = pair_of(sides[:2]), pair_of(sides[2:])
+        if place is not None and size is not None and len(sides) == 4:
+            yield {
+                "title": str(frame.get("title", "")),
+                "bounds": [*_moved(place, scope), *size],
+                "color": frame.get("color"),
+            }
 
 
 def _notes(scope: Scope) -> Iterator[JsonObject]:
@@ -143,7 +155,7 @@ def _notes(scope: Scope) -> Iterator[JsonObject]:
         given, color = raw.get("title"), raw.get("color")
         title = given if isinstance(given, str) and given not in NOTES else ""
         if text or title:
-            place = [at + shift for at, shift in zip(place_of(raw), scope.shift, strict=True)]
+            place = _moved(place_of(raw), scope)
             size = pair_of(raw.get("size")) or NOTE_SIZE
             color = color if isinstance(color, str) else None
             yield {"title": title, "bounds": [*place, *size], "color": color, "text": text}

@@ -15,6 +15,8 @@ from executor.problems import JsonObject
 
 BORDER_IN, BORDER_OUT = -10, -20
 MAX_DEPTH = 32
+FARTHEST = 1e9
+"""No node stands beyond; a place that does is damaged, and might be more than a float can hold."""
 MUTED, BYPASSED = 2, 4
 NOTES = frozenset({"Note", "MarkdownNote"})
 """Types of nodes that only hold a text for people."""
@@ -34,7 +36,8 @@ class Scope:
     """The file itself, or one instance of a subgraph in it.
 
     `path` is the ids of the instances that lead here, joined by `:`; `shift` moves its nodes to where the instance
-    stands; `mode` is the instance's, which its nodes take on; `border` is the inputs that the definition declares.
+    stands; `mode` is the instance's, which its nodes take on; `border` is the inputs that the definition declares;
+    `frames` are the groups on its canvas.
     """
 
     path: str
@@ -46,6 +49,7 @@ class Scope:
     shift: tuple[float, float] = (0.0, 0.0)
     mode: int = 0
     border: tuple[JsonObject, ...] = ()
+    frames: tuple[JsonObject, ...] = ()
 
     def id_of(self, node: Any) -> str:
         """The id of one of its nodes in the native document."""
@@ -68,9 +72,9 @@ def open_scopes(body: JsonObject) -> dict[str, Scope]:
     count = 0
     while pending:
         scope = pending.pop()
-        count += len(scope.nodes)
+        count += len(scope.nodes) + len(scope.frames)
         if count > MAX_NODES:
-            refuse("too_large", f"With its subgraphs the workflow has more than {MAX_NODES:,} nodes.")
+            refuse("too_large", f"With its subgraphs the workflow has more than {MAX_NODES:,} nodes and groups.")
         for raw in scope.nodes.values():
             definition = definitions.get(str(raw["type"]))
             if definition is None:
@@ -95,14 +99,16 @@ def _scope(
     nodes = {each["id"]: each for each in entries(body.get("nodes")) if _is_node(each)}
     links: Any = body.get("links")
     wires = dict(filter(None, map(_wire, cast("list[Any]", links) if isinstance(links, list) else [])))
+    frames = tuple(entries(body.get("groups")))
     if parent is None or instance is None:
-        return Scope(path, nodes, wires, definitions)
+        return Scope(path, nodes, wires, definitions, frames=frames)
     places = [place_of(each) for each in nodes.values()] or [(0.0, 0.0)]
     left, top = min(x for x, _ in places), min(y for _, y in places)
     x, y = place_of(instance)
     shift = (x + parent.shift[0] - left, y + parent.shift[1] - top)
     mode = mode_of(instance) or parent.mode
-    return Scope(path, nodes, wires, definitions, parent, instance, shift, mode, tuple(entries(body.get("inputs"))))
+    border = tuple(entries(body.get("inputs")))
+    return Scope(path, nodes, wires, definitions, parent, instance, shift, mode, border, frames)
 
 
 def _is_node(raw: JsonObject) -> bool:
@@ -143,7 +149,7 @@ def pair_of(value: object) -> tuple[float, float] | None:
         value = [cast("JsonObject", value).get("0"), cast("JsonObject", value).get("1")]
     if isinstance(value, list) and len(cast("list[Any]", value)) >= 2:
         x, y = cast("list[Any]", value)[:2]
-        if isinstance(x, int | float) and isinstance(y, int | float):
+        if all(isinstance(each, int | float) and abs(each) < FARTHEST for each in (x, y)):
             return float(x), float(y)
     return None
 

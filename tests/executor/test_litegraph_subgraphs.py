@@ -241,6 +241,20 @@ def test_a_subgraph_that_contains_itself_is_refused():
         convert([raw(1, "loop")], [], definitions={"subgraphs": [endless]})
 
 
+def test_a_group_in_a_subgraph_is_moved_as_its_nodes_are():
+    frames = [{"title": "Second pass", "bounding": [0, 10, 300, 200], "color": "#f00"}, {"bounding": [1, 2, 3]}]
+    body = {
+        "nodes": [LOADER, instance(4, 1, pos=[500, 600])],
+        "links": [[1, 1, 0, 4, 0, "MODEL"]],
+        "groups": [{"title": "All", "bounding": [0, 0, 5, 5], "color": None}, {"bounding": [10**400, 0, 1, 1]}],
+        "definitions": {"subgraphs": [{**SUBGRAPH, "groups": frames}]},
+    }
+    assert as_native(read_document(body), CATALOGUE).groups == (
+        {"title": "All", "bounds": [0, 0, 5, 5], "color": None},
+        {"title": "Second pass", "bounds": [490, 590, 300, 200], "color": "#f00"},
+    )
+
+
 def test_a_note_in_a_subgraph_is_moved_as_its_nodes_are():
     note = raw(8, "Note", values=["inside"], pos=[40, 70], size=[200, 90])
     body = {
