@@ -6,6 +6,8 @@ in a sentence that follows the message.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 
@@ -21,6 +23,29 @@ class DiffusionError(Exception):
         self.input = input
         self.code = code or self.default_code
         self.hint = hint
+
+
+def _nameless(named: str | None) -> bool:
+    return named is None
+
+
+@contextmanager
+def blaming(input: str, when: Callable[[str | None], bool] = _nameless) -> Iterator[None]:
+    """Lay the errors of a block, or of a function that this decorates, on an input of the node that runs it.
+
+    Who opens a file or checks a size does not know by which input it came; the node does. Errors that are not meant
+    for people pass as they are.
+
+    Args:
+        input: the id of the input.
+        when: for which errors, by the input that they name; for those that name none, if not given.
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(getattr(error, "code", None), str) and when(getattr(error, "input", None)):
+            error.input = input  # pyright: ignore[reportAttributeAccessIssue]
+        raise
 
 
 class UnknownModel(DiffusionError):

@@ -38,7 +38,7 @@ from diffusion.control.network import ControlLora, LoadedControlNet, WrongContro
 from diffusion.detect import detect_file
 from diffusion.detection.text import for_xl
 from diffusion.device import Placement, place
-from diffusion.errors import MissingComponent, UnsupportedArchitecture
+from diffusion.errors import MissingComponent, UnsupportedArchitecture, blaming
 from diffusion.held import held_by
 from diffusion.kept import KeptModels, LoadCounts
 from diffusion.keys import NameMap, original_unet_names
@@ -110,6 +110,7 @@ class Residency:
         """Bytes of weights on the device."""
         return self.meter.now
 
+    @blaming("model")
     def unet(self, ref: ModelRef, *, hold: bool = True) -> LoadedUnet:
         """The U-Net of a reference. Raises MissingComponent when the file has none. References that differ only in
         `options` share its weights. Without `hold` its weights are not brought into memory before they are used."""
@@ -143,6 +144,7 @@ class Residency:
 
         return self._models.get(ref, make, LoadedUnet, "unet", hold)
 
+    @blaming("clip")
     def clip(self, ref: ClipRef, *, hold: bool = True) -> LoadedClip:
         """The text encoders of a reference. References that differ only in `stop_at_layer` share their weights."""
         if ref.patches:
@@ -183,6 +185,7 @@ class Residency:
             )
         return configs
 
+    @blaming("vae")
     def vae(self, ref: VaeRef) -> LoadedVae:
         """The autoencoder of a reference."""
 
@@ -223,6 +226,7 @@ class Residency:
         assert isinstance(found, LoadedControlNet | LoadedAdapter)
         return found
 
+    @blaming("upscale_model")
     def upscaler(self, ref: UpscaleModelRef) -> LoadedUpscaler:
         """The upscaling network of a reference. Raises UnsupportedArchitecture when its file holds none."""
         from diffusion.upscale import LoadedUpscaler, build_upscaler  # spandrel takes a second to import

@@ -55,13 +55,13 @@ def build_upscaler(file: CheckpointFile, device: torch.device) -> LoadedUpscaler
         known = recognise(file.shapes)
         what = known.name if known is not None else "no upscaler that is known"
         raise UnsupportedArchitecture(
-            f"{file.path.name} is {what}.", hint="Choose an upscaler from models/upscale_models.", input="model_name"
+            f"{file.path.name} is {what}.", hint="Choose an upscaler from models/upscale_models.", input="upscale_model"
         ) from error
     if not isinstance(model, ImageModelDescriptor) or (model.input_channels, model.output_channels) != (3, 3):
         raise UnsupportedArchitecture(
             f"{file.path.name} ({model.architecture.name}) does not turn one RGB picture into another.",
             hint="Choose an upscaler for colour pictures.",
-            input="model_name",
+            input="upscale_model",
         )
     model.model.requires_grad_(False).eval()
     return LoadedUpscaler(model, device)

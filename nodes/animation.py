@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Literal
 
+from diffusion.errors import blaming
 from nodes.output.animated import encode_animated_png, encode_animated_webp
 from nodes.output.filenames import expand
 from nodes.sdk import Context, Help, Image, OutputPath, Range, node
@@ -71,7 +72,8 @@ def _reserve(context: Context, images: Image, prefix: str, ending: str) -> Outpu
     name = expand(
         prefix, context.prompt, datetime.now(), width=width, height=height, node_id=context.node_id, batch_number=0
     )
-    return context.reserve_output(name, ending)
+    with blaming("filename_prefix"):
+        return context.reserve_output(name, ending)
 
 
 def _publish(context: Context, reserved: OutputPath, data: bytes, images: Image, media: str) -> None:

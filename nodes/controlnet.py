@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from typing import Annotated, Literal, NamedTuple
 
+from diffusion.errors import blaming
 from diffusion.values import ClipRef, CondEntry, Conditioning, ControlNetRef, ControlUse, ModelRef, VaeRef
 from nodes.sdk import Context, Help, Image, Label, Mentions, ModelFile, Multiline, NodeError, Range, node
 
@@ -162,14 +163,10 @@ def _opened(context: Context, name: str, model: ModelRef | None) -> ControlNetRe
     """Find out what a file holds, so that a wrong one is refused here. `model` is what a difference is added to, and
     counts only for a file that is one."""
     from diffusion.control.architecture import ControlConfig
-    from diffusion.errors import DiffusionError
 
-    ref = ControlNetRef(context.model_file("controlnet", name))
-    try:
+    with blaming("control_net_name"):
+        ref = ControlNetRef(context.model_file("controlnet", name))
         found = context.residency.describe_control(ref)
-    except DiffusionError as error:
-        error.input = error.input or "control_net_name"
-        raise
     if not isinstance(found, ControlConfig) or not found.difference:
         return ref
     if model is None:

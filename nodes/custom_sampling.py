@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-from diffusion.errors import DiffusionError
+from diffusion.errors import blaming
 from diffusion.values import CfgRule, Conditioning, GuiderRef, Latent, ModelRef, NoiseRef, SamplerRef, Sigmas
 from nodes.sampling import check_numbers, reporter
 from nodes.sdk import Context, Help, Label, Range, Seed, node
@@ -46,11 +46,8 @@ def SamplerCustom(
     check_numbers(cfg=cfg)
     guider = GuiderRef(model, CfgRule(positive, negative, cfg))
     noise = NoiseRef(noise_seed, drawn=add_noise)
-    try:
+    with blaming("noise_seed", when=lambda named: named == "seed"):
         return _sample(context, guider, noise, sampler, sigmas, latent_image)
-    except DiffusionError as error:
-        error.input = "noise_seed" if error.input == "seed" else error.input
-        raise
 
 
 @node(title="Sample (custom, advanced)", category=_CATEGORY)
@@ -66,12 +63,12 @@ def SamplerCustomAdvanced(
 
     `output` is the latent at the last noise level; `denoised_output` is the model's last guess at the clean picture.
     """
-    try:
+    own = ("noise", "sampler", "sigmas", "latent_image", None)
+    with (
+        blaming("guider", when=lambda named: named not in own),
+        blaming("noise", when=lambda named: named == "seed"),
+    ):
         return _sample(context, guider, noise, sampler, sigmas, latent_image)
-    except DiffusionError as error:
-        if error.input not in ("noise", "sampler", "sigmas", "latent_image", None):
-            error.input = "noise" if error.input == "seed" else "guider"
-        raise
 
 
 def _sample(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, NamedTuple
 
+from diffusion.errors import blaming
 from nodes.sdk import Choices, Context, Help, Image, InputImage, Label, Mask, Range, node
 
 _METHODS = ("nearest-exact", "bilinear", "area", "bicubic", "lanczos")
@@ -29,7 +30,8 @@ def LoadImage(
     """
     from diffusion.images import load_image
 
-    return LoadedImage(*load_image(context.input_file(image), image))
+    with blaming("image"):
+        return LoadedImage(*load_image(context.input_file(image), image))
 
 
 @node(title="Upscale", category="image/scale")

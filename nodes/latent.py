@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from diffusion.errors import blaming
 from diffusion.values import Latent, VaeRef
 from nodes.sdk import Choices, Context, Help, Image, InputFile, Label, NodeError, Range, node
 
@@ -105,7 +106,8 @@ def SaveLatent(
 
     rows, columns = samples.samples.shape[-2:]
     prefix = expand(filename_prefix, context.prompt, datetime.now(), width=columns * 8, height=rows * 8)
-    reserved = context.reserve_output(prefix, ".latent")
+    with blaming("filename_prefix"):
+        reserved = context.reserve_output(prefix, ".latent")
     metadata: dict[str, Any] = {"prompt": context.prompt, "workflow": context.document}
     save(samples, reserved.path, metadata)
     context.publish(replace(reserved.file, media="application/octet-stream"))
@@ -121,4 +123,5 @@ def LoadLatent(
 
     if not latent.endswith(".latent"):
         raise NodeError(f"{latent!r} is no .latent file.", input="latent", hint="Choose one that Save latent wrote.")
-    return load(context.input_file(latent))
+    with blaming("latent"):
+        return load(context.input_file(latent))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
+from diffusion.errors import blaming
 from diffusion.values import ClipRef, FileRef, ModelRef, VaeRef
 from nodes.sdk import Advanced, Context, Help, Label, ModelFile, NodeError, node
 
@@ -55,18 +56,17 @@ def CheckpointLoader(
     editing and distilled variants. The weights are read when they are first needed, and kept while there is memory for
     them.
     """
-    from diffusion.errors import DiffusionError
     from diffusion.sidecar import read_sidecar
 
-    file = context.model_file("checkpoints", ckpt_name)
-    residency = context.residency
-    config = context.model_file("configs", config_name) if config_name else residency.library.sidecar(file)
-    try:
-        residency.describe(file, config)
-        layer = read_sidecar(Path(config.path)).clip_layer if config is not None and config_name else None
-    except DiffusionError as error:
-        error.input = error.input or "ckpt_name"
-        raise
+    chosen = layer = None
+    if config_name:
+        with blaming("config_name"):
+            chosen = context.model_file("configs", config_name)
+            layer = read_sidecar(Path(chosen.path)).clip_layer
+    with blaming("ckpt_name"):
+        file = context.model_file("checkpoints", ckpt_name)
+        config = chosen or context.residency.library.sidecar(file)
+        context.residency.describe(file, config)
     clip = ClipRef((file,), config, stop_at_layer=layer)
     return LoadedCheckpoint(ModelRef(file, config, use_ema=use_ema), clip, VaeRef(file, config))
 
@@ -87,10 +87,11 @@ def UNETLoader(
     ] = "default",
 ) -> ModelRef:
     """Loads a denoiser from a file of its own. Bring a text encoder and a VAE with *Load CLIP* and *Load VAE*."""
-    file = context.model_file("diffusion_models", unet_name)
-    config = context.residency.library.sidecar(file)
     rounded = "default" if weight_dtype == "default" else weight_dtype.removesuffix("_fast")
-    _check_part(context, file, config, "unet", "a U-Net", "unet_name")
+    with blaming("unet_name"):
+        file = context.model_file("diffusion_models", unet_name)
+        config = context.residency.library.sidecar(file)
+        _check_part(context, file, config, "unet", "a U-Net")
     return ModelRef(file, config, weight_dtype=rounded)
 
 
@@ -109,9 +110,10 @@ def CLIPLoader(
     """Loads a text encoder from a file of its own: CLIP-L for Stable Diffusion 1, OpenCLIP's ViT-H for 2, and its
     ViT-bigG for the SDXL refiner."""
     del type, device
-    file = context.model_file("clip", clip_name)
-    config = context.residency.library.sidecar(file)
-    _check_part(context, file, config, "clip", "a text encoder", "clip_name")
+    with blaming("clip_name"):
+        file = context.model_file("clip", clip_name)
+        config = context.residency.library.sidecar(file)
+        _check_part(context, file, config, "clip", "a text encoder")
     return ClipRef((file,), config)
 
 
@@ -124,21 +126,17 @@ def DualCLIPLoader(
     device: Annotated[Literal["default", "cpu"], Advanced(), _DEVICE] = "default",
 ) -> ClipRef:
     """Loads the two text encoders of SDXL from files of their own, in either order."""
-    from diffusion.errors import DiffusionError
-
     del type, device
     files: list[tuple[int, FileRef]] = []
     for name, blamed in ((clip_name1, "clip_name1"), (clip_name2, "clip_name2")):
-        file = context.model_file("clip", name)
-        found = _check_part(context, file, None, "clip", "a text encoder", blamed)
+        with blaming(blamed):
+            file = context.model_file("clip", name)
+            found = _check_part(context, file, None, "clip", "a text encoder")
         files.append((sum(each.width for each in found.clip), file))
     small, large = sorted(files, key=lambda each: each[0])
     ref = ClipRef((small[1], large[1]))
-    try:
+    with blaming("clip_name2"):
         context.residency.text_encoders(ref)
-    except DiffusionError as error:
-        error.input = error.input or "clip_name2"
-        raise
     return ref
 
 
@@ -154,11 +152,12 @@ def VAELoader(
 ) -> VaeRef:
     """Loads a VAE from a file of its own, in the original layout or in diffusers'. A tiny one (TAESD) takes a fraction
     of the time and is a little less sharp."""
-    file = context.model_file("vae", vae_name)
     library = context.residency.library
-    config = library.sidecar(file)
-    _check_part(context, file, config, "vae", "a VAE", "vae_name")
-    return VaeRef(file, config, encoder=library.tiny_encoder(file))
+    with blaming("vae_name"):
+        file = context.model_file("vae", vae_name)
+        config = library.sidecar(file)
+        _check_part(context, file, config, "vae", "a VAE")
+        return VaeRef(file, config, encoder=library.tiny_encoder(file))
 
 
 @node(title="Load diffusers folder", category="loaders")
@@ -177,22 +176,15 @@ def DiffusersLoader(
     """
     from diffusion.diffusers_folder import read_folder
 
-    parts = read_folder(context.residency.library, context.model_file("diffusers", model_path))
-    _check_part(context, parts.unet, parts.scheduler, "unet", "a U-Net", "model_path")
+    with blaming("model_path"):
+        parts = read_folder(context.residency.library, context.model_file("diffusers", model_path))
+        _check_part(context, parts.unet, parts.scheduler, "unet", "a U-Net")
     return LoadedCheckpoint(ModelRef(parts.unet, parts.scheduler), ClipRef(parts.text_encoders), VaeRef(parts.vae))
 
 
-def _check_part(
-    context: Context, file: FileRef, config: FileRef | None, part: str, title: str, blamed: str
-) -> Architecture:
-    """What a file holds. Raises, blaming an input, when it cannot be loaded or lacks the part."""
-    from diffusion.errors import DiffusionError
-
-    try:
-        found = context.residency.describe(file, config)
-    except DiffusionError as error:
-        error.input = error.input or blamed
-        raise
+def _check_part(context: Context, file: FileRef, config: FileRef | None, part: str, title: str) -> Architecture:
+    """What a file holds. Raises when it cannot be loaded or lacks the part."""
+    found = context.residency.describe(file, config)
     if not getattr(found, part):
-        raise NodeError(f"{file.name} holds no {title.split(' ', 1)[1]}.", input=blamed, hint=f"Choose {title}.")
+        raise NodeError(f"{file.name} holds no {title.split(' ', 1)[1]}.", hint=f"Choose {title}.")
     return found

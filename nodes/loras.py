@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from typing import Annotated, NamedTuple, TypeVar
 
+from diffusion.errors import blaming
 from diffusion.values import ClipRef, LoraPatch, ModelRef
 from nodes.sdk import Context, Help, Label, ModelFile, NodeError, Range, node
 
@@ -41,8 +42,9 @@ def LoraLoader(
     _check(strength_model=strength_model, strength_clip=strength_clip)
     if strength_model == 0 and strength_clip == 0:
         return WithLora(model, clip)
-    file = context.model_file("loras", lora_name)
-    context.residency.check_lora(file, model if strength_model else None, clip if strength_clip else None)
+    with blaming("lora_name"):
+        file = context.model_file("loras", lora_name)
+        context.residency.check_lora(file, model if strength_model else None, clip if strength_clip else None)
     return WithLora(_with(model, LoraPatch(file, strength_model)), _with(clip, LoraPatch(file, strength_clip)))
 
 
@@ -59,8 +61,9 @@ def LoraLoaderModelOnly(
     _check(strength_model=strength_model)
     if strength_model == 0:
         return model
-    file = context.model_file("loras", lora_name)
-    context.residency.check_lora(file, model, None)
+    with blaming("lora_name"):
+        file = context.model_file("loras", lora_name)
+        context.residency.check_lora(file, model, None)
     return _with(model, LoraPatch(file, strength_model))
 
 

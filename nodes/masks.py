@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Literal
 
+from diffusion.errors import blaming
 from nodes.output.png import encode_png
 from nodes.sdk import Context, Help, Image, InputImage, Label, Mask, Range, node
 
@@ -24,7 +25,8 @@ def LoadImageMask(
     from diffusion.images import load_image
     from diffusion.ops.masks import from_file
 
-    return from_file(*load_image(context.input_file(image), image, keyed=True), channel)
+    with blaming("image"):
+        return from_file(*load_image(context.input_file(image), image, keyed=True), channel)
 
 
 @node(title="Mask from picture", category="mask")

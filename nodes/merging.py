@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated
 
+from diffusion.errors import blaming
 from diffusion.values import ClipRef, MergePatch, ModelRef, Share
 from nodes.sdk import Context, Help, Keys, NodeError, Range, node
 
@@ -160,10 +161,5 @@ def _clips(context: Context, clip1: ClipRef, clip2: ClipRef, *shares: Share) -> 
 
 
 def _check(context: Context, first: ModelRef | ClipRef, second: ModelRef | ClipRef, input: str) -> None:
-    from diffusion.patches.merge import CannotMerge
-
-    try:
+    with blaming(input):
         context.residency.check_merge(first, second)
-    except CannotMerge as error:
-        error.input = input
-        raise

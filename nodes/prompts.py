@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from diffusion.errors import blaming
 from nodes.sdk import Context, Help, InputFile, Multiline, NodeError, Seed, node
 
 MAX_BYTES = 4 * 2**20
@@ -27,7 +28,8 @@ def PromptFromList(
     """
     lines = prompts.splitlines()
     if file:
-        path = context.input_file(file)
+        with blaming("file"):
+            path = context.input_file(file)
         if path.stat().st_size > MAX_BYTES:
             raise NodeError(f"{file} is larger than 4 MiB.", input="file", hint="Split it.")
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, NamedTuple
 
+from diffusion.errors import blaming
 from nodes.sdk import Context, Help, Image, Label, ModelFile, node
 
 
@@ -33,7 +34,8 @@ def SafetyCheck(
 
     from diffusion.safety import blurred
 
-    checker = context.residency.safety(context.model_file("safety_checker", safety_checker))
+    with blaming("safety_checker"):
+        checker = context.residency.safety(context.model_file("safety_checker", safety_checker))
     flags: list[bool] = []
     shown: list[torch.Tensor] = []
     for index, image in enumerate(images):

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
+from diffusion.errors import blaming
 from diffusion.values import ClipRef, ModelRef, VaeRef
 from nodes.output.filenames import expand
 from nodes.sdk import Context, Help, NodeError, node
@@ -101,7 +102,8 @@ def _texts(context: Context) -> dict[str, str]:
 def _save(context: Context, filename_prefix: str, write: Callable[[Path], None]) -> None:
     """Claim a name, write the file and show it."""
     prefix = expand(filename_prefix, context.prompt, datetime.now(), width=0, height=0, node_id=context.node_id)
-    reserved = context.reserve_output(prefix, ".safetensors")
+    with blaming("filename_prefix"):
+        reserved = context.reserve_output(prefix, ".safetensors")
     try:
         write(reserved.path)
     except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from diffusion.errors import blaming
 from diffusion.values import UpscaleModelRef
 from nodes.sdk import Context, Help, Image, Label, ModelFile, node
 
@@ -16,7 +17,8 @@ def UpscaleModelLoader(
     ],
 ) -> UpscaleModelRef:
     """Opens a network that enlarges pictures: ESRGAN, SwinIR, HAT, DAT and many more, told by what is in the file."""
-    return UpscaleModelRef(context.model_file("upscale_models", model_name))
+    with blaming("model_name"):
+        return UpscaleModelRef(context.model_file("upscale_models", model_name))
 
 
 @node(title="Upscale with model", category="image/scale")

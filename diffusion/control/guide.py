@@ -12,7 +12,7 @@ from diffusion.architecture import UnetConfig, family_by_context
 from diffusion.control.adapter import LoadedAdapter
 from diffusion.control.network import LoadedControlNet, WrongControlNet
 from diffusion.control.uses import PROMPT, uses_of
-from diffusion.errors import BadPrompt
+from diffusion.errors import BadPrompt, blaming
 from diffusion.images import crop_to_proportions
 from diffusion.ops.batches import repeat_to
 from diffusion.sampling.discrete import DiscreteSchedule
@@ -98,11 +98,8 @@ def guides(
     uses = uses_of(entry)
     prompt = _prompt_of(entry, unet, input) if uses else None
     for use in uses:
-        try:
+        with blaming(input):
             net = load(use.net)
-        except WrongControlNet as error:
-            error.input = error.input or input
-            raise
         name = use.net.file.name
         if isinstance(net, LoadedAdapter):
             if not net.config.fits(unet.channels):

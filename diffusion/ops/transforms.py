@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from diffusion.errors import BadImage, BadSize
+from diffusion.errors import BadImage, blaming
 from diffusion.images import check_size, resize
 
 _COLOURS = {
@@ -112,11 +112,8 @@ def _resized(image: Tensor, width: int, height: int, method: str, *, input: str)
 
 def _check(width: int, height: int, *, input: str) -> None:
     """Raise BadSize, blaming `input`, for a size that cannot be made."""
-    try:
+    with blaming(input, when=lambda _: True):
         check_size(width, height)
-    except BadSize as error:
-        error.input = input
-        raise
 
 
 def join_alpha(image: Tensor, transparent: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor
 from diffusion.architecture import SD1, SD2, SDXL
 from diffusion.checkpoint_file import open_checkpoint
 from diffusion.detection.shapes import ShapeMap
-from diffusion.errors import DiffusionError, UnknownModel
+from diffusion.errors import DiffusionError, UnknownModel, blaming
 from diffusion.library import ModelLibrary
 from diffusion.values import FileRef
 
@@ -59,6 +59,7 @@ def split(text: str) -> list[str | Call]:
     return [piece for piece in pieces if not isinstance(piece, str) or piece.strip()]
 
 
+@blaming("text")
 def vectors_of(library: ModelLibrary, call: Call, width: int) -> tuple[Tensor, str]:
     """The vectors [N, `width`] float32 that a call stands for, and the commas that were only text.
 

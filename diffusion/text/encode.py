@@ -14,7 +14,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from diffusion.errors import BadPrompt
+from diffusion.errors import BadPrompt, blaming
 from diffusion.text.chunks import Chunk, chunk
 from diffusion.text.embeddings import Call, split
 from diffusion.text.prompt import Segment, parse
@@ -82,7 +82,7 @@ def encode(clip: TextEncoders, text: str, *, large: str | None = None, **options
     if large is None:
         windows = [_windows(tower, text) for tower in towers]
     elif len(towers) == 2 or towers[0].is_large:
-        windows = [_windows(tower, each) for tower, each in zip((towers[0], towers[-1]), (text, large), strict=True)]
+        windows = [_own(towers[0], text, "text_l"), _own(towers[-1], large, "text_g")]
         longest = max(len(each.chunks) for each in windows)
         windows = windows[-len(towers) :]
         for tower, each in zip(towers, windows, strict=True):
@@ -120,6 +120,12 @@ def _windows(tower: TextEncoder, text: str) -> _Windows:
         if commas:
             tokens.append((tower.tokenizer.encode(commas), segment.weight))
     return _Windows(chunk(tokens, **_shape(tower)), torch.cat(vectors) if vectors else torch.empty(0))
+
+
+def _own(tower: TextEncoder, text: str, input: str) -> _Windows:
+    """The windows of a prompt that has an input of its own."""
+    with blaming(input, when=lambda named: named == "text"):
+        return _windows(tower, text)
 
 
 def _shape(tower: TextEncoder) -> dict[str, int]:

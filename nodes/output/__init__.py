@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
 
+from diffusion.errors import blaming
 from nodes.output.filenames import expand
 from nodes.output.png import encode_png
 from nodes.sdk import Advanced, Context, Help, Image, node
@@ -68,6 +69,7 @@ def _write(context: Context, images: Image, filename_prefix: str, *, temporary: 
             node_id=context.node_id,
             batch_number=index,
         )
-        reserved = context.reserve_output(prefix, ".png", temporary=temporary)
+        with blaming("filename_prefix"):
+            reserved = context.reserve_output(prefix, ".png", temporary=temporary)
         reserved.path.write_bytes(encode_png(to_pil(image), context.document, context.prompt, context.node_id))
         context.publish(replace(reserved.file, width=width, height=height))

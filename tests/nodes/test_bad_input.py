@@ -23,6 +23,12 @@ from tests.nodes.test_operations_graph import Graph
 
 Link = list[Any]
 
+KINDS = (
+    "checkpoints", "clip", "controlnet", "diffusion_models", "embeddings", "loras", "safety_checker", "upscale_models",
+    "vae",
+)  # fmt: skip
+DAMAGED = [f"{kind}/damaged.safetensors" for kind in KINDS]
+
 
 @pytest.fixture(scope="module")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Services:
@@ -36,6 +42,13 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Services:
     save_file({"emb_params": torch.zeros(2, 1024)}, models / "embeddings" / "wide.safetensors")
     packs, folders = load_packs(), Folders.below(folder)
     folders.create()
+    for damaged in DAMAGED:
+        (models / damaged).parent.mkdir(exist_ok=True)
+        (models / damaged).write_bytes(b"abc")
+    for name in ("damaged.png", "damaged.latent"):
+        (folders.inputs / name).write_bytes(b"abc")
+    (models / "configs").mkdir()
+    (models / "configs" / "damaged.yaml").write_text("a: [", encoding="utf-8")
     save_file(
         {"latent_tensor": torch.zeros(1, 16, 8, 8), "latent_format_version_0": torch.tensor([])},
         folders.inputs / "sixteen.latent",
@@ -159,3 +172,72 @@ def test_what_does_not_fit_is_blamed_on_a_node_and_an_input(
     assert isinstance(end, JobFailed)
     assert (end.error.class_type, end.error.input, end.error.code) == blamed
     assert all(word in end.error.message for word in words), end.error.message
+
+
+def damaged(class_type: str, name: str, *linked: str, **literals: object) -> Callable[[Job], Link]:
+    """A node that is given a damaged file, and parts of the job by their names."""
+
+    def build(job: Job) -> Link:
+        image = job.add("EmptyImage", width=64, height=64) if {"image", "images"} & set(linked) else None
+        parts = {"model": job.model, "clip": job.clip, "image": image, "images": image}
+        return job.add(class_type, **{name: "damaged.safetensors"} | literals, **{each: parts[each] for each in linked})
+
+    return build
+
+
+def upscaled(job: Job) -> Link:
+    net = job.add("UpscaleModelLoader", model_name="damaged.safetensors")
+    return job.add("ImageUpscaleWithModel", upscale_model=net, image=job.add("EmptyImage", width=64, height=64))
+
+
+@pytest.mark.parametrize(
+    ("build", "class_type", "blamed"),
+    [
+        (damaged("LoraLoader", "lora_name", "model", "clip"), "LoraLoader", "lora_name"),
+        (damaged("LoraLoaderModelOnly", "lora_name", "model"), "LoraLoaderModelOnly", "lora_name"),
+        (damaged("ControlNetLoader", "control_net_name"), "ControlNetLoader", "control_net_name"),
+        (damaged("CheckpointLoader", "ckpt_name"), "CheckpointLoader", "ckpt_name"),
+        (
+            damaged("CheckpointLoader", "config_name", ckpt_name="tiny.safetensors", config_name="damaged.yaml"),
+            "CheckpointLoader",
+            "config_name",
+        ),
+        (damaged("UNETLoader", "unet_name"), "UNETLoader", "unet_name"),
+        (damaged("CLIPLoader", "clip_name"), "CLIPLoader", "clip_name"),
+        (damaged("DualCLIPLoader", "clip_name1", clip_name2="damaged.safetensors"), "DualCLIPLoader", "clip_name1"),
+        (damaged("VAELoader", "vae_name"), "VAELoader", "vae_name"),
+        (damaged("SafetyCheck", "safety_checker", "images"), "SafetyCheck", "safety_checker"),
+        (damaged("CLIPTextEncode", "text", "clip", text="embedding:damaged"), "CLIPTextEncode", "text"),
+        (damaged("LoadImage", "image", image="damaged.png"), "LoadImage", "image"),
+        (damaged("LoadImageMask", "image", image="damaged.png", channel="red"), "LoadImageMask", "image"),
+        (damaged("LoadLatent", "latent", latent="damaged.latent"), "LoadLatent", "latent"),
+        (upscaled, "ImageUpscaleWithModel", "upscale_model"),
+        (damaged("SaveImage", "filename_prefix", "images", filename_prefix="../../x"), "SaveImage", "filename_prefix"),
+        (damaged("SaveImage", "filename_prefix", "images", filename_prefix="/x"), "SaveImage", "filename_prefix"),
+        (
+            damaged("SaveAnimatedWEBP", "filename_prefix", "images", filename_prefix="../x"),
+            "SaveAnimatedWEBP",
+            "filename_prefix",
+        ),
+        (damaged("ModelSave", "filename_prefix", "model", filename_prefix="../x"), "ModelSave", "filename_prefix"),
+    ],
+)
+def test_a_file_that_is_damaged_or_out_of_bounds_is_blamed_on_the_input_that_names_it(
+    services: Services, build: Callable[[Job], Link], class_type: str, blamed: str
+):
+    job = Job()
+    (node, _) = build(job)
+    request = JobRequest("damaged", text(job.nodes), targets=(node,))
+    end = run_job(request, services, lambda _: None, lambda: False)
+    assert isinstance(end, JobFailed)
+    assert (end.error.class_type, end.error.input) == (class_type, blamed), end.error
+    assert end.error.code != "node_exception"
+
+
+def test_a_prompt_with_two_inputs_is_blamed_on_the_one_at_fault(services: Services):
+    job = Job()
+    checkpoint = job.add("CheckpointLoaderSimple", ckpt_name="xl.safetensors")[0]
+    (node, _) = job.add("CLIPTextEncodeSDXL", clip=[checkpoint, 1], text_l="a fox", text_g="embedding:damaged")
+    end = run_job(JobRequest("two", text(job.nodes), targets=(node,)), services, lambda _: None, lambda: False)
+    assert isinstance(end, JobFailed)
+    assert (end.error.input, end.error.code) == ("text_g", "corrupt_file")

@@ -93,7 +93,7 @@ def test_a_file_that_is_no_upscaler_is_named(job: FakeContext):
     ref = UpscaleModelRef(job.model_file("upscale_models", "lora.safetensors"))
     with pytest.raises(UnsupportedArchitecture, match="is a LoRA") as caught:
         ImageUpscaleWithModel(job, ref, torch.rand(1, 8, 8, 3))
-    assert caught.value.input == "model_name"
+    assert caught.value.input == "upscale_model"
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 3), (1, 8, 8, 1), (1, 8000, 9000, 3)])
