@@ -45,13 +45,6 @@ class ClipTokenizer:
                 unk_token="<|endoftext|>",
             )
         )
-        # As the tokenizer of transformers that ComfyUI runs: without control characters, each ideograph a word.
-        cleaned = normalizers.BertNormalizer(
-            clean_text=True, handle_chinese_chars=True, strip_accents=False, lowercase=False
-        )
-        tokenizer.normalizer = normalizers.Sequence(
-            [cleaned, normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
-        )
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
             [
                 pre_tokenizers.Split(Regex(_WORDS), behavior="removed", invert=True),
@@ -63,9 +56,19 @@ class ClipTokenizer:
         )
         return tokenizer
 
+    @cached_property
+    def _cleaned(self) -> normalizers.Normalizer:
+        """As the tokenizer of transformers that ComfyUI runs: without control characters, each ideograph a word."""
+        cleaned = normalizers.BertNormalizer(
+            clean_text=True, handle_chinese_chars=True, strip_accents=False, lowercase=False
+        )
+        return normalizers.Sequence([cleaned, normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " ")])
+
     def encode(self, text: str) -> list[int]:
         """The ids of a text, any length."""
-        return self._tokenizer.encode(text, add_special_tokens=False).ids
+        # That tokenizer has Python make the small letters, which knows that a Greek word ends in another sigma.
+        small = self._cleaned.normalize_str(text).lower()
+        return self._tokenizer.encode(small, add_special_tokens=False).ids
 
 
 def _read_merges() -> list[tuple[str, str]]:

@@ -34,6 +34,13 @@ def test_ideographs_are_words_of_their_own_and_control_characters_are_nothing(to
     assert tokenizer.encode("ñandú") != tokenizer.encode("nandu")
 
 
+def test_capitals_become_small_letters_as_python_writes_them(tokenizer: ClipTokenizer):
+    assert tokenizer.encode("ΟΔΟΣ, ΣΟΦΟΣ") == tokenizer.encode("οδος, σοφος")
+    assert tokenizer.encode("ΟΔΟΣ\u200d") == tokenizer.encode("οδος")
+    assert tokenizer.encode("ΟΔΟΣ\x07ΙΣ") == tokenizer.encode("οδοσις")
+    assert tokenizer.encode("a <|ENDOFTEXT|>") == [320, 49407]
+
+
 def test_every_id_is_in_range_for_any_script(tokenizer: ClipTokenizer):
     ids = tokenizer.encode("日本 🎈 ñandú Ωmega 12 don't\x00\x7f " + "x" * 500)
     assert ids
@@ -44,7 +51,8 @@ def test_it_agrees_with_the_tokenizer_of_open_clip(tokenizer: ClipTokenizer):
     from open_clip.tokenizer import SimpleTokenizer
 
     theirs = SimpleTokenizer()
-    for text in ("an oil painting, 4k & detailed!", "it's the year 2024", "naïve café", "red-blue (green) [grey]"):
+    plain = ("an oil painting, 4k & detailed!", "it's the year 2024", "red-blue (green) [grey]")
+    for text in (*plain, "naïve café", "ΟΔΟΣ"):
         assert tokenizer.encode(text) == theirs.encode(text)
 
 
