@@ -6,10 +6,10 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NoReturn, cast
+from typing import Any, Literal, NamedTuple, NoReturn, cast
 
 from executor.collector import no_collection
-from executor.problems import BadDocument, JsonObject, Problem, quoted
+from executor.problems import LONGEST_NAME, BadDocument, JsonObject, Problem, quoted
 
 FORMAT = "latentgraph/1"
 FORMAT_NAME = re.compile(r"latentgraph/(\d{1,6})")
@@ -19,6 +19,12 @@ MAX_TEXT_BYTES = 1024 * 1024
 MAX_DEPTH = 64
 
 Origin = Literal["native", "prompt", "litegraph"]
+
+
+class NotFinite(NamedTuple):
+    """Stands for NaN or Infinity until the document is read so far that it can be said where it is."""
+
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +92,24 @@ def parse_json(data: bytes | str, constant: Callable[[str], Any] | None = None) 
         text = data if isinstance(data, str) else data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         refuse("bad_document", f"The document is not UTF-8 text (byte {error.start}); save it as JSON in UTF-8.")
+    met: list[NotFinite] = []
+
+    def keep(name: str) -> NotFinite:
+        met.append(NotFinite(name))
+        return met[-1]
+
     try:
         with no_collection():
-            return json.loads(text, parse_constant=constant or _refuse_constant)
+            value = json.loads(text, parse_constant=constant or keep)
     except json.JSONDecodeError as error:
         refuse("bad_document", f"The document is not JSON: {error.msg} in line {error.lineno}, column {error.colno}.")
     except RecursionError:
         refuse("bad_document", "The document is nested too deeply to be a workflow.")
     except ValueError as error:
         refuse("bad_document", f"The document holds a number that can't be read: {error}.")
+    if met:
+        raise BadDocument(_not_finite(value, met[0]))
+    return value
 
 
 def read_text(data: bytes | str) -> Document:
@@ -136,8 +151,35 @@ def read_document(value: object, *, source: str | None = None) -> Document:
     refuse("bad_document", "The workflow is wrapped in too many request bodies; send the document itself.")
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    refuse("not_finite", f"The document holds {name}, which is no JSON number; write a finite number instead.")
+def _not_finite(value: object, met: NotFinite) -> Problem:
+    """What is wrong with a number that is none, with the node and the input that it was written for."""
+    remedy = "which is no JSON number; write a finite number instead."
+    pending: list[tuple[str, object]] = [("", value)]
+    while pending:
+        key, here = pending.pop()
+        if not isinstance(here, dict):
+            if isinstance(here, list):
+                pending += (("", each) for each in cast("list[object]", here))
+            continue
+        entry = cast("JsonObject", here)
+        class_type = entry.get("class_type", entry.get("type"))
+        inputs = entry.get("inputs")
+        if isinstance(class_type, str) and isinstance(inputs, dict | list):
+            node, kind = str(entry.get("id", key))[:LONGEST_NAME], class_type[:LONGEST_NAME]
+            named = cast("JsonObject", inputs).items() if isinstance(inputs, dict) else ()
+            name = next((name[:LONGEST_NAME] for name, value in named if _holds(value, met)), None)
+            if name is not None or _holds(entry.get("widgets_values"), met):
+                what = "A value" if name is None else repr(name)
+                message = f"{what} of node {node!r} ({kind}) is {met.name}, {remedy}"
+                return Problem("not_finite", message, node, kind, name)
+        pending += entry.items()
+    return Problem("not_finite", f"The document holds {met.name}, {remedy}")
+
+
+def _holds(value: object, met: NotFinite) -> bool:
+    """Whether a value is what was met, or a list or an object with it."""
+    within = list(cast("JsonObject", value).values()) if isinstance(value, dict) else value
+    return value is met or (isinstance(within, list) and any(each is met for each in cast("list[object]", within)))
 
 
 def _is_wrapper(body: JsonObject, name: str) -> bool:

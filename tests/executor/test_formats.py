@@ -71,6 +71,23 @@ def test_what_is_no_document_is_refused(data: bytes, expected: str):
     assert code(data) == expected
 
 
+@pytest.mark.parametrize("wrap", ["%s", '{"workflow": %s}', '{"format": "latentgraph/1", "nodes": %s}'])
+def test_a_number_that_is_none_is_told_with_its_node_and_input(wrap: str):
+    nodes = '{"2": {"class_type": "End", "inputs": {}}, "1": {"class_type": "Number", "inputs": {"value": NaN}}}'
+    with pytest.raises(BadDocument) as caught:
+        read_text(wrap % nodes)
+    problem = caught.value.problem
+    assert (problem.code, problem.node, problem.class_type, problem.input) == ("not_finite", "1", "Number", "value")
+    assert problem.message.startswith("'value' of node '1' (Number) is NaN")
+
+
+def test_a_number_that_is_none_in_a_file_of_comfyuis_editor_is_told_with_its_node():
+    with pytest.raises(BadDocument) as caught:
+        read_text('{"nodes": [{"id": 4, "type": "Number", "inputs": [], "widgets_values": [-Infinity]}], "links": []}')
+    assert (caught.value.problem.node, caught.value.problem.class_type) == ("4", "Number")
+    assert code('{"nodes": [], "links": [], "extra": {"scale": NaN}}') == "not_finite"
+
+
 def test_a_newer_format_says_so():
     with pytest.raises(BadDocument, match="made by a newer version"):
         read_text('{"format": "latentgraph/2", "nodes": {}}')
