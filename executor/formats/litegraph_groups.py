@@ -9,17 +9,20 @@ all widgets, in the same order. Each group node gets a definition of its own her
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import zip_longest
 from typing import Any, NamedTuple, cast
 
 from executor.formats.document import MAX_NODES, refuse
-from executor.formats.litegraph_scopes import BORDER_IN, BORDER_OUT, NOTES, entries, member
+from executor.formats.litegraph_scopes import BORDER_IN, BORDER_OUT, MAX_DEPTH, NOTES, entries, member
 from executor.formats.litegraph_widgets import SEED_CONTROLS, SEED_NAMES, widgets
-from executor.problems import JsonObject
+from executor.problems import LONGEST_NAME, JsonObject
 from nodes.sdk.spec import Catalogue
 
 PREFIXES = ("workflow>", "workflow/")
 NAMELESS = frozenset({"PrimitiveNode"}) | NOTES
 """Types of nodes with one value, which has no name."""
+NESTED = ""
+"""The name under which all values of a group node inside of another are kept."""
 
 
 class _Slot(NamedTuple):
@@ -39,37 +42,77 @@ class _Link(NamedTuple):
 
 
 def without_groups(body: JsonObject, catalogue: Catalogue) -> JsonObject:
-    """The file with its group nodes made instances of subgraphs; itself when it has none.
-
-    Group nodes inside of group nodes stay as they are.
+    """The file with its group nodes made instances of subgraphs, those inside of others too; itself when it has none.
 
     Raises:
-        BadDocument: there are too many nodes.
+        BadDocument: a group contains itself, or there are too many nodes.
     """
     groups = member(member(body, "extra"), "groupNodes")
     if not groups:
         return body
     nodes: list[JsonObject] = []
     count = 0
+    sizes = _Sizes(groups)
     definitions = entries(member(body, "definitions").get("subgraphs"))
     for raw in entries(body.get("nodes")):
-        kind = str(raw.get("type"))
-        group = member(groups, kind[len(PREFIXES[0]) :]) if kind.startswith(PREFIXES) else {}
-        if group:
-            count += len(entries(group.get("nodes")))
+        name = _group_name(raw, groups)
+        if name is not None:
+            count += sizes.of(name)[0]
             if count > MAX_NODES:
                 refuse("too_large", f"With its group nodes the workflow has more than {MAX_NODES:,} nodes.")
-            made = _Group(group, catalogue)
-            kind = f"{kind}#{raw.get('id')}"
-            definitions.append({"id": kind, "name": kind, **made.definition(raw)})
-            raw = {**raw, "type": kind, "inputs": made.inputs(raw), "widgets_values": []}
+            kind = f"{raw['type']}#{raw.get('id')}"
+            raw = _opened(raw, _Group(groups, name, catalogue), kind, definitions)
         nodes.append(raw)
     return {**body, "nodes": nodes, "definitions": {"subgraphs": definitions}}
 
 
+def _group_name(raw: JsonObject, groups: JsonObject) -> str | None:
+    """The group that a node stands for; None of any other node."""
+    kind = str(raw.get("type"))
+    name = kind[len(PREFIXES[0]) :]
+    return name if kind.startswith(PREFIXES) and member(groups, name) else None
+
+
+def _opened(raw: JsonObject, group: _Group, kind: str, definitions: list[JsonObject]) -> JsonObject:
+    """A group node as an instance of a subgraph, whose definition is added to those there are."""
+    made = group.definition(raw)
+    inner = [
+        _opened(each, group.nested[index], f"{kind}:{index}", definitions) if index in group.nested else each
+        for index, each in enumerate(made["nodes"])
+    ]
+    definitions.append({"id": kind, "name": kind, **made, "nodes": inner})
+    return {**raw, "type": kind, "inputs": group.inputs(raw), "widgets_values": []}
+
+
+class _Sizes:
+    """How many nodes groups stand for, and how deep they nest."""
+
+    def __init__(self, groups: JsonObject) -> None:
+        self._groups = groups
+        self._known: dict[str, tuple[int, int]] = {}
+
+    def of(self, name: str, depth: int = 0) -> tuple[int, int]:
+        height = self._known.get(name, (0, 0))[1]
+        if depth + height >= MAX_DEPTH:
+            refuse("bad_document", f"The group {name[:LONGEST_NAME]!r} contains itself, or nests too deeply.")
+        if name not in self._known:
+            size = 0
+            for raw in entries(member(self._groups, name).get("nodes")):
+                inner = _group_name(raw, self._groups)
+                within, below = (0, 0) if inner is None else self.of(inner, depth + 1)
+                size, height = size + within + 1, max(height, below + 1)
+            self._known[name] = size, height
+        return self._known[name]
+
+
 class _Group:
-    def __init__(self, group: JsonObject, catalogue: Catalogue) -> None:
+    """A use of a group. `nested` are the groups in it, by their place."""
+
+    def __init__(self, groups: JsonObject, name: str, catalogue: Catalogue) -> None:
+        group = member(groups, name)
         self._nodes = entries(group.get("nodes"))
+        inner = ((index, _group_name(raw, groups)) for index, raw in enumerate(self._nodes))
+        self.nested = {index: _Group(groups, of, catalogue) for index, of in inner if of is not None}
         self._config = member(group, "config")
         self._catalogue = catalogue
         self._links = [link for each in _lists(group.get("links")) if (link := _link(each, len(self._nodes)))]
@@ -96,7 +139,8 @@ class _Group:
         links = [*self._links]
         links += [_Link(BORDER_IN, place, slot.node, slot.place) for place, slot in enumerate(self._slots)]
         links += [_Link(*end, BORDER_OUT, place) for place, end in enumerate(self._open_outputs())]
-        values = self._values(instance)
+        given: Any = instance.get("widgets_values")
+        values, _ = self.read(cast("list[Any]", given) if isinstance(given, list) else [])
         into = {(link.target, link.target_slot): number for number, link in enumerate(links)}
         nodes = [
             {**raw, "id": index, "inputs": self._linked(index, into), "widgets_values": values[index]}
@@ -159,15 +203,17 @@ class _Group:
         seen[key] = seen.get(key, 1) + 1
         return shown
 
-    def _values(self, instance: JsonObject) -> list[Any]:
-        """The values of the widgets of each node inside, the instance's where it has one."""
-        given: Any = instance.get("widgets_values")
-        left = [*cast("list[Any]", given)] if isinstance(given, list) else []
+    def read(self, given: list[Any], place: int = 0) -> tuple[list[Any], int]:
+        """The values of the widgets of each node inside: those in a list from a place on, the nodes' own where it has
+        none. With it comes the place behind them."""
         found: list[Any] = []
-        for raw in self._nodes:
+        for index, raw in enumerate(self._nodes):
             own: Any = raw.get("widgets_values")
             read = [*cast("list[Any]", own)] if isinstance(own, list) else []
             kind = str(raw.get("type"))
+            if index in self.nested:
+                found.append({NESTED: read})
+                continue
             marked = {**raw, "widgets_values": ["" if each is None else each for each in read]}
             found.append(
                 {"value": read[0] if read else ""}
@@ -178,15 +224,23 @@ class _Group:
         turns = [(index, name) for index in self._shown for name in found[index] if name not in late[index]]
         turns += [(slot.node, slot.widget) for slot in self._slots if slot.widget in found[slot.node]]
         for index, name in turns:
-            if not left:
+            if place >= len(given):
                 break
-            value = left.pop(0)
-            if value is not None:
-                found[index][name] = value
+            if index in self.nested:
+                before, (_, place) = place, self.nested[index].read(given, place)
+                found[index][NESTED] = _either(given[before:place], found[index][NESTED])
+                continue
+            if given[place] is not None:
+                found[index][name] = given[place]
+            place += 1
             counted = name in SEED_NAMES or self._kind(index) == "PrimitiveNode"
-            if counted and left and isinstance(left[0], str) and left[0] in SEED_CONTROLS:
-                left.pop(0)
-        return [[*each.values()] if self._kind(index) in NAMELESS else each for index, each in enumerate(found)]
+            if counted and place < len(given) and isinstance(given[place], str) and given[place] in SEED_CONTROLS:
+                place += 1
+        values = [
+            each[NESTED] if index in self.nested else [*each.values()] if self._kind(index) in NAMELESS else each
+            for index, each in enumerate(found)
+        ]
+        return values, place
 
     def _linked(self, index: int, into: dict[tuple[int, int], int]) -> list[JsonObject]:
         return [{**each, "link": into.get((index, place))} for place, each in enumerate(self._inputs_of(index))]
@@ -213,6 +267,11 @@ def _link(raw: list[Any], count: int) -> _Link | None:
         return None
     link = _Link(*raw[:4])
     return link if 0 <= link.origin < count and 0 <= link.target < count else None
+
+
+def _either(values: list[Any], others: list[Any]) -> list[Any]:
+    """Values, and others in the place of those that are not there."""
+    return [other if value is None else value for value, other in zip_longest(values, others)]
 
 
 def _are_numbers(values: list[Any]) -> bool:

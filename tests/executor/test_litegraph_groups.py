@@ -25,12 +25,14 @@ def group(*nodes: Raw, links: list[Any] | None = None, **more: Any) -> Raw:
     return {"nodes": list(nodes), "links": links or [], "external": [], **more}
 
 
-def convert(made: Raw, inputs: list[Raw], values: list[Any], slot: int = 0, kind: str = "workflow>G") -> Raw:
+def convert(
+    made: Raw, inputs: list[Raw], values: list[Any], slot: int = 0, kind: str = "workflow>G", others: Raw | None = None
+) -> Raw:
     """The nodes of a loader, two uses of its model by a group node, and what shows an output of that."""
     body = {
         "nodes": [LOADER, raw(4, kind, inputs, values), raw(7, "Save", [socket("images", 9, "LATENT")])],
         "links": [[1, 1, 0, 4, 0, "MODEL"], [2, 1, 0, 4, 1, "MODEL"], [9, 4, slot, 7, 0, "LATENT"]],
-        "extra": {"groupNodes": {"G": made}},
+        "extra": {"groupNodes": {"G": made, **(others or {})}},
     }
     return dict(as_native(read_document(body), CATALOGUE).nodes)
 
@@ -101,7 +103,42 @@ def test_a_note_in_a_group_keeps_its_text():
     assert [(each["text"], each["bounds"]) for each in document.groups] == [("twice is enough", [500, 630, 200, 90])]
 
 
-KINDS = st.sampled_from(["KSampler", "Reroute", "PrimitiveNode", "Note", "?"])
+PAIR = raw(
+    -1,
+    "workflow>H",
+    [socket("model", None), socket("latent", None, "LATENT"), socket("KSampler model", None)],
+    [1, "fixed", 2, "euler", 3, "fixed", 4, "euler"],
+    outputs=LATENT,
+)
+
+
+def test_a_group_in_a_group_becomes_its_nodes_too():
+    made = group(inner(), PAIR, links=[[0, 0, 1, 1, 5, "LATENT"]])
+    shown = [socket("model", 1), socket("latent", None, "LATENT"), socket("workflow>H model", 2)]
+    given = [7, "fixed", 12, "euler", 8, "randomize", None, "euler", 9, "fixed", 14, "euler"]
+    nodes = convert(made, shown, given, others={"H": TWICE})
+    assert set(nodes) == {"1", "7", "4:0", "4:1:0", "4:1:1"}
+    seeds_and_steps = {key: (each["inputs"].get("seed"), each["inputs"].get("steps")) for key, each in nodes.items()}
+    assert [seeds_and_steps[key] for key in ("4:0", "4:1:0", "4:1:1")] == [(7, 12), (8, 2), (9, 14)]
+    assert nodes["4:0"]["inputs"]["model"] == ["1", 0]
+    assert nodes["4:1:0"]["inputs"]["latent"] == ["4:0", 0]
+    assert nodes["4:1:0"]["inputs"]["model"] == ["1", 0]
+    assert nodes["4:1:1"]["inputs"]["latent"] == ["4:1:0", 0]
+    assert nodes["7"]["inputs"]["images"] == ["4:1:1", 0]
+
+
+def test_a_group_that_contains_itself_is_refused():
+    with pytest.raises(BadDocument, match="contains itself"):
+        convert(group(PAIR), [], [], others={"H": group(raw(-1, "workflow>G"))})
+
+
+def test_groups_in_groups_count_for_what_they_become():
+    layers = {f"H{depth}": group(*[raw(-1, f"workflow>H{depth + 1}")] * 10) for depth in range(6)}
+    with pytest.raises(BadDocument, match="more than 100,000 nodes"):
+        convert(group(raw(-1, "workflow>H0")), [], [], others={**layers, "H6": group(inner())})
+
+
+KINDS = st.sampled_from(["KSampler", "Reroute", "PrimitiveNode", "Note", "?", "workflow>H"])
 MEMBERS = dict.fromkeys(("inputs", "outputs", "widgets_values", "title"), JSON)
 LINKS = JSON | st.lists(st.lists(st.integers(-1, 3) | JSON, max_size=6), max_size=3)
 
@@ -116,6 +153,6 @@ LINKS = JSON | st.lists(st.lists(st.integers(-1, 3) | JSON, max_size=6), max_siz
 )
 def test_no_group_however_odd_makes_the_reading_fail(made: Raw, inputs: Any, values: Any):
     try:
-        convert(made, inputs, values)
+        convert(made, inputs, values, others={"H": TWICE})
     except BadDocument:
         return
