@@ -17,12 +17,11 @@ from executor.formats.litegraph_groups import without_groups
 from executor.formats.litegraph_promoted import Instances, Literal, input_name
 from executor.formats.litegraph_scopes import NOTES, Scope, entries, member, mode_of, open_scopes, pair_of, place_of
 from executor.formats.litegraph_widgets import widgets
-from executor.formats.litegraph_wires import Wires
+from executor.formats.litegraph_wires import VIRTUAL, Wires
 from executor.graph import Link
 from executor.problems import JsonObject, Problem, quoted
 from nodes.sdk.spec import Catalogue
 
-VIRTUAL = frozenset({"Reroute", "PrimitiveNode"}) | NOTES
 MODES = {2: "mute", 4: "bypass"}
 NOTE_SIZE = (300.0, 160.0)
 """Of a note whose file doesn't say."""

@@ -8,11 +8,24 @@ from __future__ import annotations
 from typing import Any, NamedTuple, cast
 
 from executor.formats.litegraph_promoted import Instances, Literal, input_name
-from executor.formats.litegraph_scopes import BORDER_IN, BORDER_OUT, BYPASSED, MUTED, Scope, entries, mode_of
+from executor.formats.litegraph_scopes import (
+    BORDER_IN,
+    BORDER_OUT,
+    BYPASSED,
+    MUTED,
+    NOTES,
+    Scope,
+    Wire,
+    entries,
+    mode_of,
+)
 from executor.graph import Link
 from executor.problems import JsonObject
 
 ANYTHING = ("", "*", "0")
+NORMAL = 0
+VIRTUAL = frozenset({"Reroute", "PrimitiveNode"}) | NOTES
+"""Types of nodes that become none of their own."""
 
 
 class Place(NamedTuple):
@@ -79,17 +92,29 @@ class Wires:
             if inner is None:
                 return Place(scope, raw, slot), True
             if mode_of(raw) == MUTED:
-                return None, True
+                return self._inside_muted(inner, slot), True
             if mode_of(raw) == BYPASSED:
                 passed = _passed_through(
                     self._instances.inputs_of(scope, raw), entries(raw.get("outputs")), slot, wanted
                 )
                 return (None if passed is None else Place(scope, raw, passed)), False
-            leaving = (wire for wire in inner.wires.values() if (wire.target, wire.target_slot) == (BORDER_OUT, slot))
-            wire = next(leaving, None)
+            wire = _leaving(inner, slot)
             if wire is None:
                 return None, True
             scope, origin, slot = inner, wire.origin, wire.origin_slot
+
+    def _inside_muted(self, inner: Scope, slot: int) -> Place | None:
+        """The node that an output of a muted subgraph comes from, which is muted with it; so it can be told why nothing
+        comes, and unmuting it brings the link back. None where the output is that of no such node."""
+        while (wire := _leaving(inner, slot)) is not None:
+            raw = inner.nodes.get(wire.origin)
+            if raw is None or raw["type"] in VIRTUAL or mode_of(raw) not in (NORMAL, MUTED):
+                return None
+            nested = self._scopes.get(inner.child_path(raw))
+            if nested is None:
+                return Place(inner, raw, wire.origin_slot)
+            inner, slot = nested, wire.origin_slot
+        return None
 
     def _of_primitive(self, scope: Scope, raw: JsonObject) -> Literal | None:
         around = self._instances.inside(scope, raw)
@@ -110,6 +135,11 @@ class Wires:
             passed = _passed_through(inputs, entries(raw.get("outputs")), slot, wanted)
             routes[str(slot)] = None if passed is None else input_name(inputs[passed])
             found = None if passed is None else self._trace(scope, raw, passed, wanted)
+
+
+def _leaving(scope: Scope, slot: int) -> Wire | None:
+    """The link to an output of a subgraph."""
+    return next((wire for wire in scope.wires.values() if (wire.target, wire.target_slot) == (BORDER_OUT, slot)), None)
 
 
 def _passed_through(inputs: list[JsonObject], outputs: list[JsonObject], slot: int, wanted: str) -> int | None:

@@ -43,6 +43,26 @@ def test_a_bypassed_subgraph_hands_on_what_fits_and_mutes_its_nodes_in_effect():
     assert nodes["4:5"]["_meta"]["mode"] == "bypass"
 
 
+def test_a_muted_subgraph_leaves_a_link_to_the_muted_node_inside():
+    nodes = convert(
+        [LOADER, instance(4, 1, mode=2), raw(7, "Save", [socket("images", 2, "LATENT")])],
+        [[1, 1, 0, 4, 0, "MODEL"], [2, 4, 0, 7, 0, "LATENT"]],
+        definitions={"subgraphs": [SUBGRAPH]},
+    )
+    assert nodes["7"]["inputs"]["images"] == ["4:6", 0]
+    assert nodes["4:6"]["_meta"]["mode"] == "mute"
+
+
+def test_what_a_muted_subgraph_only_passes_on_is_muted_with_it():
+    passing = {**SUBGRAPH, "nodes": [{**SUBGRAPH["nodes"][0]}, {**SUBGRAPH["nodes"][1], "mode": 4}]}
+    nodes = convert(
+        [LOADER, instance(4, 1, mode=2), raw(7, "Save", [socket("images", 2, "LATENT")])],
+        [[1, 1, 0, 4, 0, "MODEL"], [2, 4, 0, 7, 0, "LATENT"]],
+        definitions={"subgraphs": [passing]},
+    )
+    assert "images" not in nodes["7"]["inputs"]
+
+
 def test_a_subgraph_in_a_subgraph_and_a_promoted_widget_are_followed():
     inner = {
         **SUBGRAPH,
