@@ -34,7 +34,8 @@ class LocalEngine:
         self._free: asyncio.Queue[_Slot] = asyncio.Queue()
         for slot in self._slots:
             self._free.put_nowait(slot)
-        self._running: dict[str, _Slot] = {}
+        self._running: dict[str, _Slot | None] = {}
+        self._cancelled: set[str] = set()
         self._watchers: list[Callable[[EngineStatus], None]] = []
 
     @property
@@ -63,10 +64,14 @@ class LocalEngine:
     async def start(self) -> None:
         for slot in self._slots:
             slot.start()
-        await asyncio.gather(*(slot.wait_ready() for slot in self._slots))
+        await asyncio.gather(*(slot.settled() for slot in self._slots))
+        if not self._hopeful():
+            raise EngineFailed(self.status.message or "the engine has been stopped")
 
     async def settled(self) -> None:
-        waiting = [asyncio.ensure_future(slot.settled()) for slot in self._slots]
+        waiting = [asyncio.ensure_future(slot.settled()) for slot in self._hopeful()]
+        if not waiting:
+            return
         try:
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -74,18 +79,30 @@ class LocalEngine:
                 each.cancel()
 
     async def submit(self, request: JobRequest) -> AsyncIterator[Sequence[JobEvent]]:
-        slot = await self._free.get()
-        self._running[request.job_id] = slot
+        job_id = request.job_id
+        self._running[job_id] = None
         try:
-            async for batch in slot.run(request):
-                yield batch
+            slot = await self._ready_slot()
+            try:
+                if job_id in self._cancelled:
+                    yield (JobCancelled(),)
+                    return
+                self._running[job_id] = slot
+                async for batch in slot.run(request):
+                    yield batch
+            finally:
+                self._give_back(slot)
         finally:
-            del self._running[request.job_id]
-            self._free.put_nowait(slot)
+            del self._running[job_id]
+            self._cancelled.discard(job_id)
 
     async def cancel(self, job_id: str) -> None:
-        slot = self._running.get(job_id)
-        if slot is not None:
+        if job_id not in self._running:
+            return
+        slot = self._running[job_id]
+        if slot is None:
+            self._cancelled.add(job_id)
+        else:
             slot.cancel(job_id)
 
     async def stop(self) -> None:
@@ -95,6 +112,31 @@ class LocalEngine:
         """Kill the workers, as a crash would; they are started again."""
         for slot in self._slots:
             slot.kill()
+
+    def _hopeful(self) -> list[_Slot]:
+        """The slots that have a worker or may get one."""
+        return [slot for slot in self._slots if slot.state not in ("failed", "stopped")]
+
+    async def _ready_slot(self) -> _Slot:
+        """A free slot whose worker is ready. Raises `EngineFailed` once no slot can have one."""
+        while True:
+            slot = await self._free.get()
+            try:
+                await slot.settled()
+            except asyncio.CancelledError:
+                self._give_back(slot)
+                raise
+            if slot.state == "ready":
+                return slot
+            self._give_back(slot)
+            if slot.state == "stopped" or not self._hopeful():
+                raise EngineFailed(slot.message or "the engine has been stopped")
+
+    def _give_back(self, slot: _Slot) -> None:
+        """Let others have a slot. One that failed for good is kept from them, unless all did: then it goes from one
+        that waits for a slot to the next, and each learns that there is none."""
+        if slot.state != "failed" or not self._hopeful():
+            self._free.put_nowait(slot)
 
     def _changed(self) -> None:
         status = self.status
@@ -124,15 +166,10 @@ class _Slot:
         self._process = WorkerProcess(self._config, self._heard, self._ended)
 
     async def settled(self) -> None:
-        await self._ready.wait()
-
-    async def wait_ready(self) -> None:
-        await self.settled()
-        if self.state in ("failed", "stopped"):
-            raise EngineFailed(self.message or "the engine has been stopped")
+        while self.state in ("starting", "restarting"):
+            await self._ready.wait()
 
     async def run(self, request: JobRequest) -> AsyncIterator[Sequence[JobEvent]]:
-        await self.wait_ready()
         while not self._inbox.empty():
             self._inbox.get_nowait()
         assert self._process is not None
@@ -191,6 +228,7 @@ class _Slot:
         self._failed_starts = 0 if was_ready else self._failed_starts + 1
         if self._failed_starts >= FAILED_STARTS:
             self._set("failed", f"The worker process {how} at its start. {self._broken or ''}".strip())
+            log.error("no worker can be started on %s: %s", self._config.device, self.message)
             self._ready.set()
             return
         log.warning("the worker process %s; starting another", how)

@@ -119,6 +119,40 @@ async def test_an_engine_whose_worker_cannot_start_fails_with_the_reason(tmp_pat
     await engine.stop()
 
 
+PICKY = "tests.executor.picky_resources:create"
+
+
+async def test_jobs_run_on_the_slots_whose_workers_start(tmp_path: Path):
+    engine = LocalEngine(replace(config(tmp_path / "data"), resources=PICKY, device="cuda:1,cpu"))
+    await asyncio.wait_for(engine.start(), 30)
+    assert engine.status.state == "ready"
+    for number in range(3):
+        assert isinstance((await run(engine, chain(3), f"job {number}"))[-1], JobDone)
+    together = await asyncio.gather(*(run(engine, chain(3), f"at once {number}") for number in range(3)))
+    assert all(isinstance(events[-1], JobDone) for events in together)
+    await engine.stop()
+
+
+async def test_every_job_is_told_when_no_slot_can_have_a_worker(tmp_path: Path):
+    engine = LocalEngine(replace(config(tmp_path / "data"), resources=PICKY, device="cuda:1,cuda:2"))
+    with pytest.raises(EngineFailed, match="picky"):
+        await asyncio.wait_for(engine.start(), 30)
+    ends = await asyncio.gather(
+        *(run(engine, chain(1), f"job {number}") for number in range(3)), return_exceptions=True
+    )
+    assert [type(end) for end in ends] == [EngineFailed] * 3
+    await engine.stop()
+
+
+async def test_a_job_that_waits_for_a_worker_can_be_cancelled(engine: LocalEngine):
+    first = asyncio.ensure_future(run(engine, {"1": n("Slow", steps=2_000), "2": n("End", value=["1", 0])}, "first"))
+    second = asyncio.ensure_future(run(engine, chain(1), "second"))
+    await asyncio.sleep(0.3)
+    await engine.cancel("second")
+    await engine.cancel("first")
+    assert [isinstance((await each)[-1], JobCancelled) for each in (first, second)] == [True, True]
+
+
 async def test_a_device_that_cannot_be_used_fails_the_job_in_words(tmp_path: Path):
     resources = "diffusion.worker_resources:create"
     engine = LocalEngine(replace(config(tmp_path / "data"), resources=resources, device="cuda:77"))
