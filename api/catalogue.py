@@ -10,6 +10,7 @@ from aiohttp import web
 
 from api.errors import ApiError
 from api.files import PICTURES
+from api.refusals import refusals
 from api.services import Services, services
 from nodes.sdk.types import WIDENING
 
@@ -25,12 +26,8 @@ def routes() -> list[web.RouteDef]:
 async def list_nodes(request: web.Request) -> web.Response:
     """Every node, with the choices of its file inputs as they are on disk now."""
     context = services(request)
-    catalogue = context.jobs.catalogue
-    if catalogue is None:
-        error = ApiError(503, "engine_not_ready", "The node packs are still being loaded; ask again in a second.")
-        response = error.response()
-        response.headers["Retry-After"] = "1"
-        return response
+    with refusals():
+        catalogue = context.jobs.require_catalogue()
 
     def read() -> dict[str, Any]:
         nodes = catalogue.to_json()

@@ -19,11 +19,13 @@ class ApiError(Exception):
         status: the HTTP status.
         code: a stable identifier for programs.
         message: what is wrong and what to do, for a person.
+        retry_after: after how many seconds the same request may fare better, when waiting helps.
         fields: further members of the reply beside `error`.
     """
 
-    def __init__(self, status: int, code: str, message: str, **fields: Any) -> None:
+    def __init__(self, status: int, code: str, message: str, *, retry_after: int | None = None, **fields: Any) -> None:
         super().__init__(message)
+        self.retry_after = retry_after
         self.status = status
         self.code = code
         self.message = message
@@ -31,7 +33,8 @@ class ApiError(Exception):
 
     def response(self) -> web.Response:
         body = {"error": {"code": self.code, "message": self.message}, **self.fields}
-        return web.json_response(body, status=self.status)
+        headers = None if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+        return web.json_response(body, status=self.status, headers=headers)
 
 
 HTTP_CODES = {

@@ -42,6 +42,7 @@ async def events(request: web.Request) -> web.StreamResponse:
                 "engine": engine.state,
                 "device": engine.device,
                 "precision": engine.precision,
+                "message": engine.message,
                 "queue": context.jobs.queue_state(),
             },
         )

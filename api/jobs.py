@@ -9,10 +9,9 @@ from aiohttp import web
 
 from api.errors import ApiError
 from api.present import outputs_with_addresses
+from api.refusals import refusals
 from api.services import services
-from executor.check import Problem
-from executor.formats import BadDocument, Document, read_text
-from executor.jobs import EngineNotReady, InvalidWorkflow, JobFinished, QueueFull, UnknownJob
+from executor.formats import Document, read_text
 from executor.queue import JOB_STATES, Job
 
 LIST_LIMIT = 500
@@ -48,36 +47,15 @@ def job_json(job: Job, position: int | None = None) -> dict[str, Any]:
 async def read_workflow(request: web.Request) -> Document:
     """The workflow in a request's body: a document, a ComfyUI prompt, or either under the key `workflow`."""
     body = await request.read()
-    try:
+    with refusals():
         return await asyncio.to_thread(read_text, body) if len(body) > LARGE_BODY else read_text(body)
-    except BadDocument as error:
-        problem = error.problem
-        raise ApiError(422, problem.code, problem.message, problems=[problem.to_json()]) from error
-
-
-def refusal(problems: list[Problem], warnings: list[Problem]) -> ApiError:
-    count = len(problems)
-    message = problems[0].message if count == 1 else f"The workflow has {count} problems."
-    return ApiError(
-        422,
-        "invalid_workflow",
-        message,
-        problems=[each.to_json() for each in problems],
-        warnings=[each.to_json() for each in warnings],
-    )
 
 
 async def submit(request: web.Request) -> web.Response:
     """Queue a workflow. The reply comes after the job is on disk."""
     document = await read_workflow(request)
-    try:
+    with refusals():
         submitted = await services(request).jobs.submit(document)
-    except InvalidWorkflow as error:
-        raise refusal(list(error.problems), list(error.warnings)) from error
-    except EngineNotReady as error:
-        raise ApiError(503, "engine_not_ready", str(error)) from error
-    except QueueFull as error:
-        raise ApiError(429, "queue_full", str(error)) from error
     reply = {
         "id": submitted.job.id,
         "state": submitted.job.state,
@@ -90,10 +68,8 @@ async def submit(request: web.Request) -> web.Response:
 async def check(request: web.Request) -> web.Response:
     """Everything that is wrong with a workflow, without queueing it."""
     document = await read_workflow(request)
-    try:
-        problems, warnings = services(request).jobs.check(document)
-    except EngineNotReady as error:
-        raise ApiError(503, "engine_not_ready", str(error)) from error
+    with refusals():
+        problems, warnings = await services(request).jobs.check(document)
     return web.json_response(
         {"problems": [each.to_json() for each in problems], "warnings": [each.to_json() for each in warnings]}
     )
@@ -122,7 +98,8 @@ async def list_jobs(request: web.Request) -> web.Response:
 async def show(request: web.Request) -> web.Response:
     """One job; `?include=workflow` adds the document it was made from."""
     jobs = services(request).jobs
-    job = await _job(request)
+    with refusals():
+        job = await jobs.get(request.match_info["id"])
     reply = job_json(job, jobs.position(job.id))
     if request.query.get("include") == "workflow":
         reply["workflow"] = await jobs.document(job.id)
@@ -131,19 +108,6 @@ async def show(request: web.Request) -> web.Response:
 
 async def cancel(request: web.Request) -> web.Response:
     """Cancel a queued or running job; a finished one is refused."""
-    job_id = request.match_info["id"]
-    try:
-        job = await services(request).jobs.cancel(job_id)
-    except UnknownJob as error:
-        raise ApiError(404, "unknown_job", f"There is no job {job_id!r}.") from error
-    except JobFinished as error:
-        raise ApiError(409, "job_finished", str(error)) from error
+    with refusals():
+        job = await services(request).jobs.cancel(request.match_info["id"])
     return web.json_response({"id": job.id, "state": job.state})
-
-
-async def _job(request: web.Request) -> Job:
-    job_id = request.match_info["id"]
-    try:
-        return await services(request).jobs.get(job_id)
-    except UnknownJob as error:
-        raise ApiError(404, "unknown_job", f"There is no job {job_id!r}.") from error

@@ -13,7 +13,8 @@ def routes() -> list[web.RouteDef]:
 
 async def health(request: web.Request) -> web.Response:
     """Whether the server answers, and the state of its engine; open to monitors without a token."""
-    return web.json_response({"status": "ok", "engine": services(request).jobs.engine.state})
+    engine = services(request).jobs.engine
+    return web.json_response({"status": "ok", "engine": engine.state, "message": engine.message})
 
 
 async def system(request: web.Request) -> web.Response:
@@ -24,6 +25,7 @@ async def system(request: web.Request) -> web.Response:
         {
             "version": VERSION,
             "engine": engine.state,
+            "message": engine.message,
             "device": engine.device or context.settings.device,
             "precision": engine.precision or context.settings.precision,
             "data_dir": str(context.settings.data_dir),

@@ -10,9 +10,9 @@ from typing import Any
 from aiohttp import web
 
 from api.errors import ApiError
+from api.refusals import refusals
 from api.services import services
-from executor.formats import BadDocument, read_bytes
-from executor.jobs import EngineNotReady
+from executor.formats import read_bytes
 from nodes.sdk.paths import OutsideFolder, resolve_inside
 
 
@@ -76,11 +76,6 @@ async def show_thumbnail(request: web.Request) -> web.StreamResponse:
 async def read_workflow_file(request: web.Request) -> web.Response:
     """The workflow inside a posted file, as a native document, and whether it was made in ComfyUI."""
     body = await request.read()
-    try:
-        document = services(request).jobs.native(await asyncio.to_thread(read_bytes, body))
-    except EngineNotReady as error:
-        raise ApiError(503, "engine_not_ready", str(error)) from error
-    except BadDocument as error:
-        problem = error.problem
-        raise ApiError(422, problem.code, problem.message, problems=[problem.to_json()]) from error
+    with refusals():
+        document = await services(request).jobs.native(await asyncio.to_thread(read_bytes, body))
     return web.json_response({**document.to_json(), "from_comfyui": document.from_comfyui})

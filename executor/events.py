@@ -204,15 +204,22 @@ def of_originals(event: E, origins: Mapping[str, str]) -> E:
 
 @dataclass(frozen=True, slots=True)
 class EngineChanged(Event):
-    """The engine's state; `device` and `precision` once they are known."""
+    """The engine's state; `device` and `precision` once they are known, `message` when something is wrong."""
 
     type: ClassVar[str] = "engine"
     state: str
     device: str | None = None
     precision: str | None = None
+    message: str | None = None
 
     def to_json(self) -> JsonObject:
-        return {"type": self.type, "state": self.state, "device": self.device, "precision": self.precision}
+        return {
+            "type": self.type,
+            "state": self.state,
+            "device": self.device,
+            "precision": self.precision,
+            "message": self.message,
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from executor.engines import Engine, EngineFailed, EngineStatus, WorkerDied
 from executor.events import (
@@ -39,6 +39,7 @@ from nodes.sdk.packs import PackReport
 from nodes.sdk.spec import Catalogue
 
 __all__ = [
+    "EngineBroken",
     "EngineNotReady",
     "InvalidWorkflow",
     "JobFinished",
@@ -50,6 +51,8 @@ __all__ = [
     "Subscription",
     "UnknownJob",
 ]
+
+T = TypeVar("T")
 
 LARGE = 200
 MAX_QUEUED = 10_000
@@ -66,7 +69,11 @@ class JobFinished(Exception):
 
 
 class EngineNotReady(Exception):
-    """The nodes are not known yet, or the engine can't start; the message says which."""
+    """The nodes are not known yet."""
+
+
+class EngineBroken(EngineNotReady):
+    """The nodes will not be known before the server is started again: the engine can't start; the message says why."""
 
 
 class QueueFull(Exception):
@@ -141,11 +148,11 @@ class JobService:
         """Check and store a workflow; it is on disk when this returns.
 
         Raises:
-            InvalidWorkflow: it can't run.
+            InvalidWorkflow: it can't run, or is no workflow (`BadDocument`).
             EngineNotReady: there is nothing to check it against yet.
             QueueFull: too many jobs wait.
         """
-        catalogue = self._catalogue()
+        catalogue = self.require_catalogue()
         if len(self._waiting) >= self._max_queued:
             raise QueueFull(f"{len(self._waiting):,} jobs wait already; try again when some are done.")
 
@@ -153,8 +160,7 @@ class JobService:
             native = as_native(document, catalogue)
             return prepare_or_refuse(native, catalogue, self._files, targets), native, native.to_text()
 
-        small = document.litegraph is None and len(document.nodes) <= LARGE
-        prepared, native, text = look() if small else await asyncio.to_thread(look)
+        prepared, native, text = await _worked(document, look)
         job_id = self._ids.new()
         job = await self._queue.add(job_id, text, native.title, prepared.targets)
         self._waiting.append(job_id)
@@ -165,17 +171,31 @@ class JobService:
             self._arrived.notify()
         return Submitted(job, position, prepared.checked.warnings)
 
-    def check(self, document: Document) -> tuple[list[Problem], list[Problem]]:
-        """The problems and the warnings of a workflow. Raises `EngineNotReady`."""
-        catalogue = self._catalogue()
-        checked = prepare(as_native(document, catalogue), catalogue, self._files).checked
+    async def check(self, document: Document) -> tuple[list[Problem], list[Problem]]:
+        """The problems and the warnings of a workflow.
+
+        Raises:
+            BadDocument: it is no workflow.
+            EngineNotReady: there is nothing to check it against yet.
+        """
+        catalogue = self.require_catalogue()
+        checked = await _worked(
+            document, lambda: prepare(as_native(document, catalogue), catalogue, self._files).checked
+        )
         return checked.problems, checked.warnings
 
-    def native(self, document: Document) -> Document:
-        """A document as the editor takes it, whatever it was read from. Raises `EngineNotReady` and `BadDocument`."""
-        if document.origin == "prompt":
-            return as_edited(document, self._catalogue())
-        return document if document.litegraph is None else as_native(document, self._catalogue())
+    async def native(self, document: Document) -> Document:
+        """A document as the editor takes it, whatever it was read from.
+
+        Raises:
+            BadDocument: it is no workflow.
+            EngineNotReady: it can't be read before the nodes are known.
+        """
+        if document.origin == "native":
+            return document
+        catalogue = self.require_catalogue()
+        read = as_edited if document.origin == "prompt" else as_native
+        return await _worked(document, lambda: read(document, catalogue))
 
     async def get(self, job_id: str) -> Job:
         """A job by its id. Raises `UnknownJob`."""
@@ -244,12 +264,18 @@ class JobService:
         self._ended.pop(job_id, None)
         return job
 
-    def _catalogue(self) -> Catalogue:
+    def require_catalogue(self) -> Catalogue:
+        """The nodes there are.
+
+        Raises:
+            EngineNotReady: the first worker is not ready yet.
+            EngineBroken: none can be started.
+        """
         catalogue = self._engine.catalogue
         if catalogue is None:
             status = self._engine.status
             if status.state == "failed":
-                raise EngineNotReady(f"The engine can't start. {status.message}")
+                raise EngineBroken(f"The engine can't start. {status.message or 'The log of the server says why.'}")
             raise EngineNotReady("The node packs are still being loaded; try again in a second.")
         return catalogue
 
@@ -336,4 +362,10 @@ class JobService:
         self._hub.publish(None, [QueueChanged(tuple(self._running), tuple(self._waiting))])
 
     def _engine_changed(self, status: EngineStatus) -> None:
-        self._hub.publish(None, [EngineChanged(status.state, status.device, status.precision)])
+        self._hub.publish(None, [EngineChanged(status.state, status.device, status.precision, status.message)])
+
+
+async def _worked(document: Document, work: Callable[[], T]) -> T:
+    """The result of work on a document, done in a thread when it would hold up everything else."""
+    small = document.litegraph is None and len(document.nodes) <= LARGE
+    return work() if small else await asyncio.to_thread(work)

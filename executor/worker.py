@@ -149,7 +149,7 @@ def main() -> None:
             packs = load_packs(config.custom_nodes_dir, built_in=config.built_in)
             worker = Worker(config, packs, channel)
         except Exception as error:
-            channel.send(Broken(f"{type(error).__name__}: {error}\n{traceback.format_exc()}"))
+            channel.send(Broken(f"{type(error).__name__}: {error}"))  # the traceback goes to the terminal
             raise
         channel.send(Ready(packs.catalogue.to_json(), packs.reports))
         worker.serve()

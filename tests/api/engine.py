@@ -91,9 +91,12 @@ class ThreadEngine:
         self.catalogue: Catalogue | None = CATALOGUE
         self.packs: Sequence[PackReport] = (PackReport("test", ok=True),)
         self.slots = 1
+        self.broken: str | None = None
 
     @property
     def status(self) -> EngineStatus:
+        if self.broken is not None:
+            return EngineStatus("failed", message=self.broken)
         return EngineStatus("ready" if self.catalogue else "starting", "cpu", "fp32")
 
     def watch(self, callback: Callable[[EngineStatus], None]) -> None:

@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from api.errors import errors_as_json
-from tests.api.conftest import Api
+from tests.api.conftest import Api, saving
 
 
 async def test_the_editor_and_its_assets_are_served(api: Api):
@@ -32,7 +32,19 @@ async def test_the_system_tells_what_it_is(api: Api):
     shown = await api.json("GET", "/api/v1/system")
     assert (shown["engine"], shown["device"], shown["precision"]) == ("ready", "cpu", "fp32")
     assert shown["version"]
-    assert await api.json("GET", "/healthz") == {"status": "ok", "engine": "ready"}
+    assert await api.json("GET", "/healthz") == {"status": "ok", "engine": "ready", "message": None}
+
+
+async def test_an_engine_that_cannot_start_tells_everyone_why(api: Api):
+    api.engine.catalogue, api.engine.broken = None, "The card is on fire."
+    for method, path, body in (("GET", "/api/v1/nodes", None), ("POST", "/api/v1/jobs", saving())):
+        refused = await api.json(method, path, 503, json=body)
+        assert refused["error"] == {"code": "engine_failed", "message": "The engine can't start. The card is on fire."}
+    for path in ("/api/v1/system", "/healthz"):
+        shown = await api.json("GET", path)
+        assert (shown["engine"], shown["message"]) == ("failed", "The card is on fire.")
+    async with api.client.ws_connect("/api/v1/events") as socket:
+        assert (await socket.receive_json())["message"] == "The card is on fire."
 
 
 async def test_a_mistake_of_ours_is_logged_under_an_id_and_not_shown(caplog: pytest.LogCaptureFixture):

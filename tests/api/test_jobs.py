@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
+from executor.prepare import Prepared, prepare
 from tests.api.conftest import Api, saving, workflow
 
 
@@ -48,6 +53,33 @@ async def test_check_tells_the_problems_without_queueing(api: Api):
     reply = await api.json("POST", "/api/v1/check", json=workflow(a=("Number", {})))
     assert [each["code"] for each in reply["problems"]] == ["no_output_node"]
     assert (await api.json("POST", "/api/v1/check", json=saving()))["problems"] == []
+
+
+async def test_a_file_of_comfyuis_editor_that_is_damaged_is_refused_everywhere_alike(api: Api):
+    inner = {"id": "s", "nodes": [{"id": 1, "type": "s"}], "links": []}
+    body = {"nodes": [{"id": 1, "type": "s"}], "links": [], "definitions": {"subgraphs": [inner]}}
+    replies = [
+        await api.json("POST", f"/api/v1/{path}", 422, json=body) for path in ("jobs", "check", "workflows/read")
+    ]
+    assert "contains itself" in replies[0]["error"]["message"]
+    assert replies[0] == replies[1] == replies[2]
+
+
+async def test_checking_a_large_workflow_does_not_hold_up_the_others(api: Api, monkeypatch: pytest.MonkeyPatch):
+    threads: list[str] = []
+    monkeypatch.setattr("executor.jobs.prepare", _noting(threads))
+    many = workflow(**{f"n{index}": ("Number", {}) for index in range(300)}, b=("Save", {"value": ["n0", 0]}))
+    await api.json("POST", "/api/v1/check", json=saving())
+    await api.json("POST", "/api/v1/check", json=many)
+    assert [name == threading.current_thread().name for name in threads] == [True, False]
+
+
+def _noting(threads: list[str]) -> Callable[..., Prepared]:
+    def noted(*arguments: Any) -> Prepared:
+        threads.append(threading.current_thread().name)
+        return prepare(*arguments)
+
+    return noted
 
 
 @pytest.mark.parametrize(
