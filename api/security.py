@@ -31,8 +31,19 @@ def is_loopback(host: str) -> bool:
 
 
 def host_of(header: str) -> str:
-    """The host part of a Host header, without its port."""
-    return (urlsplit(f"//{header}").hostname or "").lower()
+    """The host part of a Host header, without its port; empty when it can't be read as one."""
+    try:
+        return (urlsplit(f"//{header}").hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def place_of(origin: str) -> str | None:
+    """The host and port that an Origin header names; None when it can't be read."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
 
 
 def guard(bound_host: str, token: str | None) -> Middleware:
@@ -44,7 +55,7 @@ def guard(bound_host: str, token: str | None) -> Middleware:
         if is_loopback(bound_host) and not is_loopback(host_of(host)):
             raise ApiError(403, "bad_host", f"This server answers on this machine only, not as {host!r}.")
         origin = request.headers.get("Origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and place_of(origin) != host.lower():
             raise ApiError(403, "bad_origin", f"Requests from pages of {origin!r} are refused.")
         if token is None or request.path in OPEN_PATHS:
             return await handler(request)
@@ -71,4 +82,5 @@ def _presented(request: web.Request, query: str | None) -> str:
 
 
 def _same(given: str, expected: str) -> bool:
-    return hmac.compare_digest(given.encode(), expected.encode())
+    # A header may hold any bytes, which aiohttp reads as halves of characters where they are no UTF-8.
+    return hmac.compare_digest(given.encode(errors="surrogatepass"), expected.encode(errors="surrogatepass"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,32 @@ async def test_a_server_for_other_machines_demands_its_token(tmp_path: Path):
     finally:
         await api.client.close()
         await api.services.jobs.stop()
+
+
+async def answered(api: Api, *headers: bytes) -> bytes:
+    """The status line of the answer to a request with these raw headers, as no HTTP library would send them."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", api.client.port)
+    writer.write(b"\r\n".join((b"GET /api/v1/system HTTP/1.1", *headers, b"Connection: close", b"", b"")))
+    status = await reader.readline()
+    writer.close()
+    return status
+
+
+async def test_headers_that_make_no_sense_are_refused_as_foreign_ones(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    own, other = await make_api(tmp_path / "own"), await make_api(tmp_path / "other", host="0.0.0.0", token="s3cret")
+    try:
+        for host in (b"[", b"[::1", b"]", b"\xff", b"[localhost]"):
+            assert b" 403 " in await answered(own, b"Host: " + host)
+        for origin in (b"http://[", b"http://[::1", b"\xff", b"//"):
+            assert b" 403 " in await answered(own, b"Host: localhost", b"Origin: " + origin)
+        for token in (b"Bearer \xff", b"Bearer ", b"\xff"):
+            assert b" 401 " in await answered(other, b"Host: a", b"Authorization: " + token)
+            assert b" 401 " in await answered(other, b"Host: a", b"Cookie: latentgraph_token=" + token)
+    finally:
+        for api in (own, other):
+            await api.client.close()
+            await api.services.jobs.stop()
+    assert "incident" not in caplog.text
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.9.1", "::1", "[::1]", "a.localhost"])
