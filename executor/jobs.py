@@ -134,7 +134,8 @@ class JobService:
         self._tasks += [asyncio.create_task(self._dispatch()) for _ in range(self._engine.slots)]
 
     async def stop(self) -> None:
-        """Stop the engine and close the database. Jobs that run are run again after the next start."""
+        """Stop the engine and close the database. Jobs that run are run again after the next start, but for those
+        that are being cancelled."""
         interrupted = list(self._running)
         for task in self._tasks:
             task.cancel()
@@ -232,6 +233,7 @@ class JobService:
             return await self.get(job_id)
         if job_id in self._running:
             self._running[job_id] = True
+            await self._queue.ask_cancel(job_id)
             await self._engine.cancel(job_id)
             job = await self.get(job_id)
             return job if job.finished else replace(job, state="running")

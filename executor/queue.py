@@ -42,6 +42,7 @@ MIGRATIONS = (
     CREATE INDEX jobs_by_state ON jobs (state, id);
     CREATE TABLE documents (job TEXT PRIMARY KEY REFERENCES jobs (id), text TEXT NOT NULL) STRICT;
     """,
+    "ALTER TABLE jobs ADD COLUMN cancel_asked INTEGER NOT NULL DEFAULT 0;",
 )
 COLUMNS = "id, state, title, created_at, started_at, finished_at, attempt, error, outputs"
 
@@ -85,7 +86,8 @@ class JobQueue:
         self._connection: sqlite3.Connection | None = None
 
     async def open(self) -> None:
-        """Open the database and put jobs that were running back into the queue (or fail them after two attempts).
+        """Open the database and put jobs that were running back into the queue (or fail them after two attempts, or
+        end them when they were being cancelled).
 
         Raises:
             NewerDatabase: it was made by a newer version.
@@ -139,9 +141,19 @@ class JobQueue:
         await self._execute("UPDATE jobs SET state = 'queued' WHERE id = ? AND state = 'running'", job_id)
 
     async def release(self, job_id: str) -> None:
-        """Put a running job back as if it had not been begun: the interruption was not its doing."""
-        sql = "UPDATE jobs SET state = 'queued', attempt = attempt - 1 WHERE id = ? AND state = 'running'"
-        await self._execute(sql, job_id)
+        """Put a running job back as if it had not been begun, since the interruption was not its doing; one that was
+        being cancelled is cancelled now."""
+        sql = (
+            "UPDATE jobs SET state = iif(cancel_asked, 'cancelled', 'queued'), "
+            "finished_at = iif(cancel_asked, ?, NULL), attempt = attempt - iif(cancel_asked, 0, 1) "
+            "WHERE id = ? AND state = 'running'"
+        )
+        await self._execute(sql, time.time(), job_id)
+
+    async def ask_cancel(self, job_id: str) -> None:
+        """Note that a job that runs, or is about to, is to be cancelled: it never goes back into the queue, even if the
+        process ends before the job does."""
+        await self._execute("UPDATE jobs SET cancel_asked = 1 WHERE id = ? AND finished_at IS NULL", job_id)
 
     async def finish(self, job_id: str, state: JobState, outputs: OutputFiles, error: JobError | None = None) -> None:
         """Store how a job ended."""
@@ -201,6 +213,10 @@ class JobQueue:
             connection.executescript(f"BEGIN; {script} PRAGMA user_version = {number}; COMMIT;")
         interrupted = JobError("interrupted", "The server stopped twice while this job ran; it was not tried again.")
         with connection:
+            connection.execute(
+                "UPDATE jobs SET state = 'cancelled', finished_at = ? WHERE cancel_asked AND finished_at IS NULL",
+                (time.time(),),
+            )
             connection.execute(
                 "UPDATE jobs SET state = 'failed', finished_at = ?, error = ? WHERE state = 'running' AND attempt >= ?",
                 (time.time(), json.dumps(interrupted.to_json()), MAX_ATTEMPTS),

@@ -155,6 +155,26 @@ async def test_the_queue_goes_on_after_a_restart(tmp_path: Path):
     await second.stop()
 
 
+async def test_a_job_whose_cancel_was_cut_short_is_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    first, engine = make(tmp_path / "data")
+    await first.start()
+    await ready(first)
+    job_id = await submit(first, SLOW)
+    await asyncio.sleep(0.2)
+
+    async def deaf(_: str) -> None:
+        """A node that does not look whether it was cancelled."""
+
+    monkeypatch.setattr(engine, "cancel", deaf)
+    assert (await first.cancel(job_id)).state == "running"
+    await first.stop()
+
+    second, _ = make(tmp_path / "data")
+    await second.start()
+    assert (await second.get(job_id)).state == "cancelled"
+    await second.stop()
+
+
 async def test_nothing_is_taken_before_the_nodes_are_known(tmp_path: Path):
     service, _ = make(tmp_path / "data")
     await service.start()

@@ -10,7 +10,7 @@ import pytest
 
 from executor.events import JobError
 from executor.ids import JobIds
-from executor.queue import JobQueue, NewerDatabase
+from executor.queue import MIGRATIONS, JobQueue, NewerDatabase
 from nodes.sdk.context import OutputFile
 
 
@@ -86,6 +86,44 @@ async def test_a_clean_stop_does_not_count_as_an_attempt(queue: JobQueue):
         assert (await queue.begin("a"))[2] == 1
         await queue.release("a")
     assert await queue.queued() == ["a"]
+
+
+async def test_a_job_that_is_being_cancelled_never_goes_back_into_the_queue(queue: JobQueue):
+    for name in "abc":
+        await queue.add(name, "{}", None, None)
+    for name in "ab":
+        await queue.begin(name)
+        await queue.ask_cancel(name)
+    await queue.ask_cancel("c")
+    await queue.release("a")
+    again = await reopened(queue)
+    assert await again.queued() == []
+    jobs = await again.list(None, 9, None)
+    assert [(job.state, job.finished_at is not None) for job in jobs] == [("cancelled", True)] * 3
+    await again.close()
+
+
+async def test_a_job_that_ended_before_its_cancel_stays_as_it_ended(queue: JobQueue):
+    await queue.add("a", "{}", None, None)
+    await queue.begin("a")
+    await queue.finish("a", "done", {})
+    await queue.ask_cancel("a")
+    await queue.release("a")
+    again = await reopened(queue)
+    assert [job.state for job in await again.list(None, 9, None)] == ["done"]
+    await again.close()
+
+
+async def test_a_database_of_an_older_version_is_brought_up_to_date(tmp_path: Path):
+    path = tmp_path / "jobs.sqlite3"
+    with sqlite3.connect(path) as connection:
+        connection.executescript(f"{MIGRATIONS[0]} PRAGMA user_version = 1;")
+        connection.execute("INSERT INTO jobs (id, state, created_at) VALUES ('a', 'queued', 0)")
+    queue = JobQueue(path)
+    await queue.open()
+    assert await queue.queued() == ["a"]
+    await queue.ask_cancel("a")
+    await queue.close()
 
 
 async def test_listing_goes_back_page_by_page(queue: JobQueue):
