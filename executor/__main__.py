@@ -42,7 +42,7 @@ from nodes.sdk.spec import Catalogue
 OK, USAGE, INVALID, FAILED, CANCELLED = 0, 2, 3, 4, 130
 EXIT_CODES = (
     f"Exit codes: {OK} done, {USAGE} wrong usage or unreadable file, {INVALID} invalid workflow, "
-    f"{FAILED} a node failed, {CANCELLED} cancelled."
+    f"{FAILED} a node or its worker failed, {CANCELLED} cancelled."
 )
 
 
@@ -181,12 +181,12 @@ def _told(end: JobEnd, folders: Folders, settings: Settings) -> int:
                 for file in files:
                     print(folders.path(file), flush=True)
             return OK
-        case JobFailed(error):
+        case JobFailed(error, refused=refused):
             where = f" (node {error.node}, {error.class_type})" if error.node else ""
             print(f"error: {error.message}{where}", file=sys.stderr)
             if error.detail and settings.log_level == "debug":
                 print(error.detail, file=sys.stderr)
-            return INVALID if error.node is None and error.code != "worker_died" else FAILED
+            return INVALID if refused else FAILED
         case JobCancelled():
             print("cancelled", file=sys.stderr)
             return CANCELLED

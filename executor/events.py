@@ -170,11 +170,13 @@ class JobDone(Event):
 
 @dataclass(frozen=True, slots=True)
 class JobFailed(Event):
-    """The job ended with an error; `outputs` are the files of the nodes that had finished before."""
+    """The job ended with an error; `outputs` are the files of the nodes that had finished before. `refused`: the
+    workflow can't be run as it is, and nothing of it was."""
 
     type: ClassVar[str] = "job_failed"
     error: JobError
     outputs: OutputFiles
+    refused: bool = False
 
     def to_json(self) -> JsonObject:
         return {"type": self.type, "error": self.error.to_json(), "outputs": files_json(self.outputs)}

@@ -98,7 +98,8 @@ def run_job(
         return JobCancelled()
     except InvalidWorkflow as invalid:
         first = invalid.problems[0]
-        return JobFailed(JobError(first.code, first.message, first.node, first.class_type, first.input), {})
+        error = JobError(first.code, first.message, first.node, first.class_type, first.input)
+        return JobFailed(error, {}, refused=True)
     except NodeFailure as failure:
         failed = of_originals(NodeFailed(failure.error), run.origins)
         emit(failed)
@@ -139,7 +140,7 @@ class _Run:
             try:
                 keys = node_keys(nodes, self._files, services.resources.device_class, request.job_id)
             except Unkeyable as error:
-                return JobFailed(JobError("bad_document", f"The workflow can't be run: {error}."), {})
+                return JobFailed(JobError("bad_document", f"The workflow can't be run: {error}."), {}, refused=True)
             plan, hits = self._plan(nodes, keys, outputs)
         self._emit(JobStarted(request.attempt, len(nodes), len(plan.cached)))
         if plan.cached:

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from executor.events import JobFailed
 from executor.formats import read_document
 from executor.variations import WrongUsage, with_changes
 from nodes.sdk.packs import Packs
 from tests.conftest import ROOT
-from tests.executor.conftest import CUSTOM_NODES, Nodes, document, n, text
+from tests.executor.conftest import CUSTOM_NODES, Bench, Nodes, document, n, text
 
 SAVE: Nodes = {
     "1": {**n("Number", value=3), "_meta": {"title": "Count"}},
@@ -28,21 +29,21 @@ SAVE: Nodes = {
 
 def command(tmp_path: Path, *arguments: str) -> list[str]:
     return [
-        *(sys.executable, "-m", "executor", "run", *arguments),
+        *(sys.executable, "-m", "executor", "run"),
         *("--data-dir", str(tmp_path / "data"), "--custom-nodes-dir", str(CUSTOM_NODES)),
-        *("--models-dir", str(tmp_path / "models"), "--device", "cpu"),
+        *("--models-dir", str(tmp_path / "models"), "--device", "cpu", *arguments),
     ]
 
 
-def environment() -> dict[str, str]:
-    return {**os.environ, "LATENTGRAPH_RESOURCES": "executor.bare:create"}
+def environment(resources: str = "executor.bare:create") -> dict[str, str]:
+    return {**os.environ, "LATENTGRAPH_RESOURCES": resources}
 
 
-def run(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(tmp_path: Path, *arguments: str, resources: str = "executor.bare:create") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command(tmp_path, *arguments),
         cwd=ROOT,
-        env=environment(),
+        env=environment(resources),
         capture_output=True,
         text=True,
         check=False,
@@ -108,6 +109,34 @@ def test_exit_codes_tell_what_went_wrong(
     file = str(tmp_path / "none.json") if content is None else written(tmp_path, content)
     shown = run(tmp_path, file, *arguments)
     assert (shown.returncode, says in shown.stderr) == (code, True), shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("resources", "device", "says"),
+    [
+        ("diffusion.worker_resources:create", "cuda:77", "There is no device 'cuda:77'"),
+        ("tests.executor.picky_resources:create", "cuda:1", "picky resources"),
+    ],
+)
+def test_a_device_that_fails_is_no_fault_of_the_workflow(tmp_path: Path, resources: str, device: str, says: str):
+    shown = run(tmp_path, written(tmp_path, text(SAVE)), "--device", device, resources=resources)
+    assert (shown.returncode, says in shown.stderr) == (4, True), shown.stderr
+
+
+def test_a_worker_that_dies_twice_is_no_fault_of_the_workflow(tmp_path: Path):
+    nodes = {"1": n("Crash", log=str(tmp_path / "log"), times=5), "2": n("End", value=["1", 0])}
+    shown = run(tmp_path, written(tmp_path, text(nodes)))
+    assert (shown.returncode, "exit code 7" in shown.stderr) == (4, True), shown.stderr
+
+
+def test_a_workflow_that_cannot_run_is_refused_by_the_worker_as_by_the_command_line(bench: Bench):
+    for nodes in ({"1": n("Number")}, {"1": n("Picture", image="none.png"), "2": n("End", value=["1", 0])}):
+        end = bench.run(nodes)
+        assert isinstance(end, JobFailed)
+        assert end.refused
+    failed = bench.run({"1": n("Boom", a=1), "2": n("End", value=["1", 0])})
+    assert isinstance(failed, JobFailed)
+    assert not failed.refused
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends the signal of Ctrl+C as POSIX systems do")
