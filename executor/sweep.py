@@ -55,7 +55,7 @@ def lay_out(graph: Graph, catalogue: Catalogue, files: FileCatalogue) -> Swept:
                 axis = _axis(graph, plot, name, upstream, catalogue, files)
             except ValueError as error:
                 message = f"{name!r} of node {plot.id!r}: {error}."
-                problems.append(Problem("bad_plot", message, plot.id, PLOT, getattr(error, "input", name)))
+                problems.append(Problem("bad_plot", message, plot.id, PLOT, name))
                 continue
             if axis is not None:
                 axes.append(axis)

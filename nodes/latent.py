@@ -105,7 +105,14 @@ def SaveLatent(
     from nodes.output.filenames import expand
 
     rows, columns = samples.samples.shape[-2:]
-    prefix = expand(filename_prefix, context.prompt, datetime.now(), width=columns * 8, height=rows * 8)
+    prefix = expand(
+        filename_prefix,
+        context.prompt,
+        datetime.now(),
+        width=columns * 8,
+        height=rows * 8,
+        node_id=context.node_id,
+    )
     with blaming("filename_prefix"):
         reserved = context.reserve_output(prefix, ".latent")
     metadata: dict[str, Any] = {"prompt": context.prompt, "workflow": context.document}

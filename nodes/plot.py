@@ -33,11 +33,15 @@ def XYPlot(
     """
     from diffusion.ops.plot import plot
 
-    try:
-        columns, rows = (
-            [f"{name.rpartition('.')[2]}: {value}" for value in axis_values(values)] if name.strip() else []
-            for name, values in ((x, x_values), (y, y_values))
-        )
-    except ValueError as error:
-        raise NodeError(f"{error}.", input="x_values") from error
+    columns, rows = _labels(x, x_values, "x_values"), _labels(y, y_values, "y_values")
     SaveImage(context, plot(images, columns, rows), filename_prefix)
+
+
+def _labels(name: str, values: str, input: str) -> list[str]:
+    """What is written beside the columns or rows; nothing where no input differs."""
+    if not name.strip():
+        return []
+    try:
+        return [f"{name.rpartition('.')[2]}: {value}" for value in axis_values(values)]
+    except ValueError as error:
+        raise NodeError(f"{error}.", input=input) from error

@@ -20,10 +20,19 @@ def expand(
     *,
     width: int,
     height: int,
-    node_id: str | None = None,
+    node_id: str,
     batch_number: int = 0,
 ) -> str:
     """The prefix with its tokens filled in.
+
+    Args:
+        prefix: what the person typed.
+        prompt: the nodes that run.
+        now: what the dates are of.
+        width: of the picture, in pixels.
+        height: of the picture, in pixels.
+        node_id: the node that saves, from which the sampler of `%seed%` is looked for.
+        batch_number: which picture of a batch it is.
 
     `%date%` is yyyy-MM-dd and `%date:FORMAT%` takes yyyy, yy, MM, M, dd, d, hh, h, mm, m, ss and s; `%year%` to
     `%second%` are single parts; `%seed%` is that of the nearest sampler; `%width%` and `%height%` are the picture's;
@@ -49,7 +58,7 @@ def expand(
             return simple[token]
         if token.startswith("date:"):
             return "/".join(map(_safe, _format(now, token.removeprefix("date:")).split("/")))
-        if token == "seed" and node_id is not None:
+        if token == "seed":
             seed = seed_of(prompt, node_id)
             return match.group() if seed is None else str(seed)
         found = _input_value(prompt, token)

@@ -81,7 +81,7 @@ def test_tokens_are_filled_in(prefix: str, expected: str):
 @given(st.text(max_size=60))
 def test_what_a_token_gives_never_adds_a_folder(text: str):
     prompt = {"1": {"class_type": "T", "inputs": {"text": text}}}
-    filled = expand("a/%T.text%", prompt, NOW, width=1, height=1)
+    filled = expand("a/%T.text%", prompt, NOW, width=1, height=1, node_id="9")
     assert filled.count("/") == 1
     assert ".." not in filled.split("/")
     assert "\\" not in filled
@@ -98,7 +98,7 @@ def test_a_token_finds_a_node_by_its_type_before_its_title():
         "1": {"class_type": "Other", "inputs": {"on": False}, "_meta": {"title": "Switch"}},
         "2": {"class_type": "Switch", "inputs": {"on": True}},
     }
-    assert expand("%Switch.on%", prompt, NOW, width=1, height=1) == "true"
+    assert expand("%Switch.on%", prompt, NOW, width=1, height=1, node_id="9") == "true"
 
 
 def test_pictures_are_saved_numbered_with_the_workflow_inside(job: FakeContext):

@@ -173,5 +173,10 @@ def test_a_latent_is_saved_and_loaded(fresh: FakeContext, tmp_path: Path):
     assert path.name == "latentgraph_00001_.latent"
     (fresh.folders.inputs / "x.latent").write_bytes(path.read_bytes())
     assert torch.equal(LoadLatent(fresh, "x.latent").samples, latent.samples)
-    with pytest.raises(NodeError):
-        LoadLatent(fresh, "a.png")
+
+
+def test_a_latent_is_named_after_the_seed_it_was_made_from(tmp_path: Path):
+    sampler = {"class_type": "KSampler", "inputs": {"seed": 123, "positive": ["1", 0]}}
+    job = FakeContext(tmp_path, {"5": sampler, "9": {"class_type": "SaveLatent", "inputs": {"samples": ["5", 0]}}})
+    SaveLatent(job, EmptyLatent(64, 32), "%seed% %width%x%height%")
+    assert job.paths()[0].name == "123 64x32_00001_.latent"

@@ -22,9 +22,11 @@ from executor.folders import Folders, OutputNames
 from executor.formats import read_document
 from executor.prepare import prepare
 from executor.run import JobRequest, Services, run_job
-from nodes.sdk import load_packs
+from nodes.plot import XYPlot
+from nodes.sdk import NodeError, load_packs
 from nodes.sdk.axis import MAX_VALUES, axis_values
 from tests.executor.conftest import text
+from tests.nodes.fake_context import FakeContext
 from tests.nodes.test_operations_graph import Graph
 
 PACKS = load_packs()
@@ -188,3 +190,10 @@ def test_long_headings_are_broken_and_cut():
     table = plot(torch.ones(2, 32, 32, 3), ["prompt: " + "word " * 40, "prompt: " + "x" * 400], ["y"])
     assert table.shape[2] < 400
     assert float(table.min()) < 0.5
+
+
+def test_the_axis_that_is_wrong_is_named(tmp_path: Path):
+    for axes, blamed in ((("a.b", "5..1/2", "c.d", "1"), "x_values"), (("a.b", "1", "c.d", "5..1/2"), "y_values")):
+        with pytest.raises(NodeError, match="leads nowhere") as caught:
+            XYPlot(FakeContext(tmp_path), torch.ones(1, 8, 8, 3), *axes)
+        assert caught.value.input == blamed
