@@ -12,6 +12,7 @@ from api.errors import ApiError
 from api.files import PICTURES
 from api.refusals import refusals
 from api.services import Services, services
+from executor.files import has_ending, input_names
 from nodes.sdk.types import WIDENING
 
 
@@ -48,8 +49,8 @@ async def list_nodes(request: web.Request) -> web.Response:
 def _file_names(context: Services, input: Mapping[str, Any]) -> list[str]:
     kind = input["model_kind"]
     if kind is None:
-        folder, endings = context.folders.inputs, input["endings"] or PICTURES
-        return sorted(path.name for path in folder.iterdir() if path.suffix.lower() in endings)
+        endings = input["endings"] or PICTURES
+        return [name for name in input_names(context.folders.inputs) if has_ending(name, endings)]
     return [entry.name for entry in context.models.list(kind)] if kind in context.models.kinds() else []
 
 

@@ -16,6 +16,7 @@ from api.errors import ApiError
 from api.present import file_address, thumbnail_address
 from api.services import services
 from api.thumbnails import NotAPicture, make_thumbnail, picture_size
+from executor.files import has_ending
 from nodes.sdk.paths import OutsideFolder, resolve_inside
 
 UPLOAD_LIMIT = 64 * 2**20
@@ -86,7 +87,7 @@ def safe_name(name: str) -> str:
     """A plain file name made from what a client called its file; raises ApiError when it can't be a picture's."""
     plain = Path(name.replace("\\", "/")).name
     plain = re.sub(r"[^\w .()+-]", "_", plain).strip(" .")[-120:]
-    if not plain or plain.startswith(".") or Path(plain).suffix.lower() not in PICTURES:
+    if not plain or plain.startswith(".") or not has_ending(plain, PICTURES):
         raise ApiError(422, "bad_name", f"{name!r} is not the name of a picture; use one that ends in .png or .jpg.")
     return plain
 
@@ -111,7 +112,7 @@ async def list_inputs(request: web.Request) -> web.Response:
     folder = services(request).folders.inputs
 
     def read() -> list[dict[str, Any]]:
-        found = [path for path in folder.iterdir() if path.suffix.lower() in PICTURES and path.is_file()]
+        found = [path for path in folder.iterdir() if has_ending(path.name, PICTURES) and path.is_file()]
         found.sort(key=lambda path: path.stat().st_mtime, reverse=True)
         return [
             {

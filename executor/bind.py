@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
-from executor.files import FileCatalogue
+from executor.files import INPUT_KIND, FileCatalogue, has_ending
 from executor.folders import annotated, in_words
 from executor.problems import NearestNames, nearest_are, quoted
 from nodes.sdk.spec import InputSpec
@@ -155,15 +155,18 @@ def _choice(spec: InputSpec, nearest: NearestNames) -> Reader:
 
 
 def _file(spec: InputSpec, files: FileCatalogue, nearest: NearestNames) -> Reader:
-    kind = spec.model_kind or "input"
+    kind, endings = spec.model_kind or INPUT_KIND, spec.endings
     remedy = "upload it, or choose another" if spec.model_kind is None else "put it there, or choose another"
 
     def read(value: Any) -> Any:
         if type(value) is not str or not value:
             return _wrong("the name of a file", value)
+        if endings is not None and not has_ending(annotated(value)[1], endings):
+            return _wrong(f"a file whose name ends in {' or '.join(endings)}", value)
         if files.has(kind, value):
             return value
-        names = nearest(value, files.names(kind))
+        known = files.names(kind)
+        names = nearest(value, known if endings is None else [name for name in known if has_ending(name, endings)])
         hint = nearest_are(names) or f"; {remedy}"
         where = in_words(annotated(value)[0]) if spec.model_kind is None else f"models/{kind}"
         return Bad(

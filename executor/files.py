@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from executor.folders import Folders
@@ -24,6 +25,17 @@ class FileCatalogue(Protocol):
     def content_id(self, kind: str, name: str) -> str:
         """A text that changes when the file's content does. Raises `OSError` when it can't be read."""
         ...
+
+
+def input_names(folder: Path) -> list[str]:
+    """The files of the inputs folder and the folders in it, by name; hidden ones are left out."""
+    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return sorted(path.as_posix() for path in found if not any(part.startswith(".") for part in path.parts))
+
+
+def has_ending(name: str, endings: Collection[str]) -> bool:
+    """Whether a file's name ends in one of these, in small letters or large ones."""
+    return PurePosixPath(name).suffix.lower() in endings
 
 
 class ModelEntry(Protocol):
@@ -59,11 +71,7 @@ class Files:
 
     def names(self, kind: str) -> Sequence[str]:
         if kind == INPUT_KIND:
-            inputs = self._folders.inputs
-            if not inputs.is_dir():
-                return []
-            found = (path.relative_to(inputs) for path in inputs.rglob("*") if path.is_file())
-            return sorted(path.as_posix() for path in found if not path.name.startswith("."))
+            return input_names(self._folders.inputs)
         return [] if self._library is None else [entry.name for entry in self._library.list(kind)]
 
     def content_id(self, kind: str, name: str) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from diffusion.errors import blaming
 from diffusion.values import Latent, VaeRef
-from nodes.sdk import Choices, Context, Help, Image, InputFile, Label, NodeError, Range, node
+from nodes.sdk import Choices, Context, Help, Image, InputFile, Label, Range, node
 
 _METHODS = ("nearest-exact", "bilinear", "area", "bicubic", "bislerp")
 _METHOD_HELP = "How values between cells are found. bislerp keeps contrast; nearest-exact keeps edges hard."
@@ -128,7 +128,5 @@ def LoadLatent(
     """Reads a latent that *Save latent* wrote, from the inputs folder."""
     from diffusion.latents import load
 
-    if not latent.endswith(".latent"):
-        raise NodeError(f"{latent!r} is no .latent file.", input="latent", hint="Choose one that Save latent wrote.")
     with blaming("latent"):
         return load(context.input_file(latent))

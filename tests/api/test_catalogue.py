@@ -17,8 +17,10 @@ async def test_nodes_come_with_the_files_that_are_there_now(api: Api):
     (api.services.settings.models_dir / "checkpoints" / "m.safetensors").write_bytes(b"x")
     assert await choices("image") == ["a.png"]
     assert await choices("model") == ["m.safetensors"]
-    (api.services.folders.inputs / "words.txt").write_text("a fox")
-    assert await choices("words") == ["words.txt"]
+    (api.services.folders.inputs / "more" / ".hidden").mkdir(parents=True)
+    for name in ("words.txt", "more/WORDS.TXT", "more/.hidden/words.txt", ".words.txt"):
+        (api.services.folders.inputs / name).write_text("a fox")
+    assert await choices("words") == ["more/WORDS.TXT", "words.txt"]
     assert await choices("image") == ["a.png"]
 
 

@@ -11,6 +11,7 @@ import pytest
 from executor.check import Checked, check
 from executor.formats import read_document
 from executor.graph import parse
+from executor.problems import Problem
 from nodes.sdk.packs import Packs
 from tests.executor.conftest import FakeFiles, chain, n
 
@@ -268,3 +269,18 @@ def test_thousands_of_misspelt_nodes_are_reported_in_bounded_time(checked: Check
 def test_an_int_may_feed_a_float_and_any_socket_takes_everything(checked: Check):
     nodes = {"1": n("Number"), "2": n("Fraction", value=["1", 0]), "3": n("Optional", a=["1", 0], extra=["2", 0])}
     assert checked({**nodes, "4": saved(["3", 0])}).problems == []
+
+
+def test_a_file_of_another_kind_than_the_input_takes_is_refused(checked: Callable[..., Checked]):
+    files = FakeFiles({"input": dict.fromkeys(("words.txt", "MORE.TXT", "words.png", "a.txt [output]"), "id")})
+
+    def problems(name: str) -> list[Problem]:
+        return checked({"1": n("Words", file=name), "2": n("End", value=["1", 0])}, files).problems
+
+    for name in ("words.txt", "MORE.TXT", "a.txt [output]"):
+        assert problems(name) == []
+    (wrong,) = problems("words.png")
+    assert (wrong.code, wrong.input) == ("wrong_type", "file")
+    assert "ends in .txt, and has 'words.png'" in wrong.message
+    (missing,) = problems("word.txt")
+    assert "words.png" not in missing.details["nearest"]

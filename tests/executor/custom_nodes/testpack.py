@@ -10,6 +10,7 @@ from typing import Annotated, Literal, NamedTuple
 from nodes.sdk import (
     Any,
     Context,
+    InputFile,
     InputImage,
     Mentions,
     ModelFile,
@@ -70,6 +71,11 @@ def Optional(a: int, extra: Any | None = None) -> int:
 @node(title="Picture", category="test")
 def Picture(image: Annotated[str, InputImage()]) -> str:
     return image
+
+
+@node(title="Words", category="test")
+def Words(file: Annotated[str, InputFile((".txt",))]) -> str:
+    return file
 
 
 @node(title="Model", category="test")
