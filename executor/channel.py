@@ -19,6 +19,10 @@ class ChannelClosed(Exception):
     """The other side is gone."""
 
 
+class ChannelBroken(ChannelClosed):
+    """What came is no message, so nothing that comes after it can be understood; the other side may live on."""
+
+
 class Channel:
     """One end of a two-way stream of messages. Sending is safe from several threads, receiving is for one.
 
@@ -44,11 +48,20 @@ class Channel:
                     raise ChannelClosed("the other process is gone") from error
 
     def receive(self) -> Any:
-        """Wait for the next message. Raises `ChannelClosed` when the other side is gone."""
+        """Wait for the next message.
+
+        Raises:
+            ChannelClosed: the other side is gone.
+            ChannelBroken: it sent what can't be read.
+        """
         (size,) = HEADER.unpack(self._exactly(HEADER.size))
         if size > LARGEST:
-            raise ChannelClosed("the stream is damaged")
-        return pickle.loads(self._exactly(size))
+            raise ChannelBroken(f"a message of {size:,} bytes was announced")
+        body = self._exactly(size)
+        try:
+            return pickle.loads(body)
+        except Exception as error:
+            raise ChannelBroken(f"{type(error).__name__}: {error}") from error
 
     def _exactly(self, size: int) -> bytes:
         data = bytearray()

@@ -108,11 +108,6 @@ class LocalEngine:
     async def stop(self) -> None:
         await asyncio.gather(*(slot.stop() for slot in self._slots))
 
-    def kill(self) -> None:
-        """Kill the workers, as a crash would; they are started again."""
-        for slot in self._slots:
-            slot.kill()
-
     def _hopeful(self) -> list[_Slot]:
         """The slots that have a worker or may get one."""
         return [slot for slot in self._slots if slot.state not in ("failed", "stopped")]
@@ -188,10 +183,6 @@ class _Slot:
     def cancel(self, job_id: str) -> None:
         if self._process is not None:
             self._process.send(CancelJob(job_id))
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
 
     async def stop(self) -> None:
         self._set("stopped")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import os
 import signal
 import subprocess
@@ -10,12 +12,16 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
-from executor.channel import Channel, ChannelClosed
+from executor.channel import Channel, ChannelBroken, ChannelClosed
 from executor.messages import Command, Reply, Stop, WorkerConfig
 
+T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 STOP_SECONDS = 3.0
+
+log = logging.getLogger("latentgraph.engine")
 
 
 class WorkerProcess:
@@ -39,10 +45,6 @@ class WorkerProcess:
         self.send(config)
         threading.Thread(target=self._listen, name="worker-replies", daemon=True).start()
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
     def send(self, command: Command) -> None:
         """Send a command; one sent to a process that is gone is lost, since `on_exit` tells of that."""
         try:
@@ -64,21 +66,36 @@ class WorkerProcess:
         self._process.kill()
 
     def _listen(self) -> None:
-        try:
-            while True:
-                reply = self._channel.receive()
-                self._loop.call_soon_threadsafe(self._on_reply, reply)
-        except ChannelClosed:
-            how = how_it_ended(self._process.wait())
-        except RuntimeError:
-            return
+        how = self._heard_out()
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 stream.close()
+        self._tell(self._on_exit, how)
+
+    def _heard_out(self) -> str:
+        """Hand on replies until there can be no more, and see to it that the process is gone then; how it ended."""
         try:
-            self._loop.call_soon_threadsafe(self._on_exit, how)
-        except RuntimeError:
-            return
+            while True:
+                self._tell(self._on_reply, self._channel.receive())
+        except ChannelBroken as error:
+            log.error("the worker process sent what can't be read: %s", error)
+            return self._ended(f"sent what can't be read ({error}) and was killed", seconds=0)
+        except ChannelClosed:
+            return self._ended("closed its streams, went on without them and was killed", seconds=STOP_SECONDS)
+
+    def _ended(self, otherwise: str, seconds: float) -> str:
+        """How the process ended within some seconds; `otherwise` when it had to be killed."""
+        try:
+            return how_it_ended(self._process.wait(seconds))
+        except subprocess.TimeoutExpired:
+            self.kill()
+            self._process.wait()
+            return otherwise
+
+    def _tell(self, callback: Callable[[T], None], value: T) -> None:
+        # A loop that is closed raises RuntimeError: the program is ending, and nobody is left to be told.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(callback, value)
 
 
 def _spawn() -> subprocess.Popen[bytes]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -11,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from executor.engines import EngineFailed, WorkerDied
+from executor.engines import EngineFailed, WorkerDied, process
 from executor.engines.local import LocalEngine
 from executor.engines.process import how_it_ended
 from executor.events import JobCancelled, JobDone, JobEvent, JobFailed, NodePreview, NodeStarted
@@ -32,6 +34,13 @@ async def engine(tmp_path: Path) -> AsyncIterator[LocalEngine]:
     await engine.start()
     yield engine
     await engine.stop()
+
+
+def kill(engine: LocalEngine) -> None:
+    """Kill the workers, as a crash would."""
+    for slot in engine._slots:  # pyright: ignore[reportPrivateUsage]
+        assert slot._process is not None  # pyright: ignore[reportPrivateUsage]
+        slot._process.kill()  # pyright: ignore[reportPrivateUsage]
 
 
 async def run(engine: LocalEngine, nodes: Nodes, job_id: str = "job") -> list[JobEvent]:
@@ -95,7 +104,7 @@ async def test_a_worker_that_dies_says_how_and_is_replaced(engine: LocalEngine, 
 async def test_a_killed_worker_is_taken_for_out_of_memory(engine: LocalEngine):
     running = asyncio.ensure_future(run(engine, {"1": n("Slow", steps=2_000), "2": n("End", value=["1", 0])}))
     await asyncio.sleep(0.3)
-    engine.kill()
+    kill(engine)
     with pytest.raises(WorkerDied, match="ran out of memory"):
         await running
 
@@ -179,15 +188,13 @@ async def test_a_broken_pack_is_reported_and_the_others_work(tmp_path: Path):
 
 @pytest.mark.skipif(os.name == "nt", reason="asks the process table of POSIX systems")
 async def test_the_worker_ends_with_the_process_that_started_it(tmp_path: Path):
-    import sys
-
     code = (
         "import asyncio, os, sys; from pathlib import Path; from executor.engines.local import LocalEngine;"
         "from tests.executor.test_engine import config\n"
         "async def main():\n"
         f"    engine = LocalEngine(config(Path({str(tmp_path)!r})))\n"
         "    await engine.start()\n"
-        "    print(engine._slots[0]._process.pid, flush=True)\n"
+        "    print(engine._slots[0]._process._process.pid, flush=True)\n"
         "    os._exit(1)\n"
         "asyncio.run(main())"
     )
@@ -202,6 +209,41 @@ async def test_the_worker_ends_with_the_process_that_started_it(tmp_path: Path):
             return
         await asyncio.sleep(0.05)
     pytest.fail("the worker goes on without its parent")
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        (b"\xff" * 8, "a message of"),
+        (b"\0\0\0\0\0\0\0\x04abcd", "UnpicklingError"),
+        (b"\0\0\0\0\0\0\0\x12cno_such_module\nX\n", "No module named 'no_such_module'"),
+    ],
+)
+async def test_a_worker_whose_replies_cannot_be_read_is_killed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, written: bytes, told: str
+):
+    code = f"import os, time; os.write(1, {written!r}); time.sleep(60)"
+    how = await ending(monkeypatch, tmp_path, code)
+    assert told in how
+    assert how.endswith("and was killed")
+
+
+async def test_a_worker_that_closes_its_streams_and_goes_on_is_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(process, "STOP_SECONDS", 0.2)
+    assert "went on without them" in await ending(monkeypatch, tmp_path, "import os, time; os.close(1); time.sleep(60)")
+
+
+async def ending(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: str) -> str:
+    """How a worker that runs this code is said to have ended."""
+
+    def spawn() -> subprocess.Popen[bytes]:
+        pipe = subprocess.PIPE
+        return subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, bufsize=0)
+
+    monkeypatch.setattr(process, "_spawn", spawn)
+    told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    process.WorkerProcess(config(tmp_path), lambda _: None, told.set_result)
+    return await asyncio.wait_for(told, 10)
 
 
 def test_how_a_process_ended_is_told_in_words():

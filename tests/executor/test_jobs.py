@@ -15,7 +15,7 @@ from executor.formats import read_document
 from executor.jobs import EngineNotReady, InvalidWorkflow, JobFinished, JobService, QueueFull, UnknownJob
 from executor.queue import Job
 from tests.executor.conftest import Nodes, chain, document, n
-from tests.executor.test_engine import config
+from tests.executor.test_engine import config, kill
 
 
 def make(data: Path, max_queued: int = 100) -> tuple[JobService, LocalEngine]:
@@ -116,7 +116,7 @@ async def test_a_job_waits_in_the_queue_while_its_worker_is_being_started(tmp_pa
             return job
 
     await reach("running")
-    engine.kill()
+    kill(engine)
     assert (await reach("queued")).attempt == 1
     assert engine.status.state == "restarting"
     assert (await reach("running")).attempt == 2
