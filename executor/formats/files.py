@@ -40,8 +40,11 @@ def read_bytes(data: bytes) -> Document:
     first: BadDocument | None = None
     for keyword in ("workflow", "prompt"):
         if keyword in texts:
+            text = texts[keyword]
             try:
-                document = read_metadata(texts[keyword])
+                if isinstance(text, Problem):
+                    raise BadDocument(text)
+                document = read_metadata(text)
             except BadDocument as error:
                 first = first or error
                 continue

@@ -10,6 +10,8 @@ import struct
 import zlib
 from collections.abc import Iterator, Mapping
 
+from executor.problems import Problem, quoted
+
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_TEXT = 64 * 1024 * 1024
 EXIF_HEADER = b"Exif\0\0"
@@ -21,8 +23,9 @@ def is_picture(data: bytes) -> bool:
     return data.startswith(PNG_SIGNATURE) or _is_webp(data)
 
 
-def metadata(data: bytes) -> Mapping[str, str]:
-    """Texts by keyword (`prompt`, `workflow`, `parameters` …); empty when there are none.
+def metadata(data: bytes) -> Mapping[str, str | Problem]:
+    """Texts by keyword (`prompt`, `workflow`, `parameters` …), or what is wrong with one that can't be read; empty when
+    there are none.
 
     A picture that was cut off gives the texts before the cut.
     """
@@ -37,7 +40,7 @@ def _is_webp(data: bytes) -> bool:
     return data[:4] == b"RIFF" and data[8:12] == b"WEBP"
 
 
-def _png_texts(data: bytes) -> Iterator[tuple[str, str]]:
+def _png_texts(data: bytes) -> Iterator[tuple[str, str | Problem]]:
     position = len(PNG_SIGNATURE)
     while position + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, position)
@@ -50,20 +53,25 @@ def _png_texts(data: bytes) -> Iterator[tuple[str, str]]:
         if kind == b"tEXt":
             yield name, _decoded(rest)
         elif kind == b"zTXt" and rest[:1] == b"\0":
-            yield name, _decoded(_inflate(rest[1:]))
+            yield name, _inflated(name, rest[1:])
         elif kind == b"iTXt" and len(rest) >= 2:
             packed = rest[0] == 1
             text = rest[2:].split(b"\0", 2)[-1]
-            yield name, _decoded(_inflate(text) if packed else text)
+            yield name, _inflated(name, text) if packed else _decoded(text)
 
 
-def _inflate(data: bytes) -> bytes:
+def _inflated(name: str, data: bytes) -> str | Problem:
     machine = zlib.decompressobj()
     try:
         text = machine.decompress(data, MAX_TEXT)
-    except zlib.error:
-        return b""
-    return text if machine.eof else b""
+    except zlib.error as error:
+        return Problem("bad_document", f"The text {quoted(name)} in this picture is damaged ({error}).")
+    if machine.eof:
+        return _decoded(text)
+    if len(text) >= MAX_TEXT:
+        message = f"The text {quoted(name)} in this picture has more than {MAX_TEXT:,} bytes, too many for a workflow."
+        return Problem("too_large", message)
+    return Problem("bad_document", f"The text {quoted(name)} in this picture is cut off.")
 
 
 def _decoded(text: bytes) -> str:

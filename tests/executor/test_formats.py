@@ -232,4 +232,17 @@ def test_a_compressed_text_is_not_inflated_without_bound(monkeypatch: pytest.Mon
     from executor.formats import pictures
 
     monkeypatch.setattr(pictures, "MAX_TEXT", 1000)
-    assert pictures.metadata(png(workflow="x" * 100_000))["workflow"] == ""
+    with pytest.raises(BadDocument, match="'workflow' in this picture has more than 1,000 bytes") as caught:
+        read_bytes(png(workflow="x" * 100_000))
+    assert caught.value.problem.code == "too_large"
+
+
+def test_a_compressed_text_that_is_damaged_is_told_in_words_unless_another_will_do():
+    whole = png(workflow=json.dumps(NODES))
+    at = whole.index(b"workflow\0\0") + len(b"workflow\0\0")
+    damaged = whole[: at + 8] + bytes(8) + whole[at + 16 :]
+    with pytest.raises(BadDocument, match="'workflow' in this picture is damaged"):
+        read_bytes(damaged)
+    both = png(workflow=json.dumps(NODES), prompt=json.dumps(NODES))
+    damaged = both[: at + 8] + bytes(8) + both[at + 16 :]
+    assert dict(read_bytes(damaged).nodes) == NODES

@@ -44,7 +44,7 @@ def test_a_png_has_a_frame_for_each_picture_and_the_workflow_inside(job: FakeCon
     assert job.published[0].relative == "moving/123_00001_.png"
     assert (job.published[0].media, job.published[0].width, job.published[0].height) == ("image/png", 6, 4)
     assert shown(path) == [(0, 166), (85, 166), (170, 166)]
-    texts = metadata(path.read_bytes())
+    texts = {name: str(text) for name, text in metadata(path.read_bytes()).items()}
     assert json.loads(texts["prompt"]) == PROMPT
     assert json.loads(texts["workflow"])["format"] == "latentgraph/1"
     assert texts["parameters"].startswith("a red fox")
@@ -58,7 +58,7 @@ def test_a_webp_has_a_frame_for_each_picture_and_the_workflow_inside(job: FakeCo
     for (level, milliseconds), expected in zip(shown(path), (0, 85, 170), strict=True):
         assert abs(level - expected) <= (0 if lossless else 3)
         assert milliseconds == 125
-    texts = metadata(path.read_bytes())
+    texts = {name: str(text) for name, text in metadata(path.read_bytes()).items()}
     assert json.loads(texts["prompt"]) == PROMPT
     assert json.loads(texts["workflow"])["format"] == "latentgraph/1"
     with Image.open(path) as picture:
