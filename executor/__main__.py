@@ -24,7 +24,6 @@ from executor.events import (
     JobStarted,
     NodeDone,
     NodeProgress,
-    NodesCached,
     NodeStarted,
 )
 from executor.files import Files
@@ -254,13 +253,11 @@ class _Bar:
                     self._node = progress.add_task("", total=total)
                 title = f"{self._titles.get(node, node)}, steps"
                 progress.update(self._node, description=title, completed=done, total=total)
-            case NodeDone():
-                progress.advance(self._all)
+            case NodeDone(finished=finished):
+                progress.update(self._all, completed=finished)
                 if self._node is not None:
                     progress.remove_task(self._node)
                     self._node = None
-            case NodesCached():
-                progress.refresh()
             case _:
                 return
 

@@ -133,10 +133,14 @@ class NodePreview(Event):
 
 @dataclass(frozen=True, slots=True)
 class NodeDone(Event):
+    """A node is done, and with it every node that shares its result: `finished` of the job's nodes are done now, those
+    that need not run among them."""
+
     type: ClassVar[str] = "node_done"
     node: str
     seconds: float
     outputs: tuple[OutputFile, ...] = ()
+    finished: int = 0
 
     def to_json(self) -> JsonObject:
         return {
@@ -144,6 +148,7 @@ class NodeDone(Event):
             "node": self.node,
             "seconds": self.seconds,
             "outputs": [file.to_json() for file in self.outputs],
+            "finished": self.finished,
         }
 
 

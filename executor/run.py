@@ -123,6 +123,7 @@ class _Run:
         self._readers: dict[tuple[str, str], Reader | None] = {}
         self._nearest = NearestNames()
         self._values: dict[Key, tuple[Any, ...]] = {}
+        self._finished = 0
         self.shown: dict[str, tuple[OutputFile, ...]] = {}
 
     def _emit(self, event: JobEvent) -> None:
@@ -142,7 +143,8 @@ class _Run:
             except Unkeyable as error:
                 return JobFailed(JobError("bad_document", f"The workflow can't be run: {error}."), {}, refused=True)
             plan, hits = self._plan(nodes, keys, outputs)
-        self._emit(JobStarted(request.attempt, len(nodes), len(plan.cached)))
+        self._finished = len(plan.cached)
+        self._emit(JobStarted(request.attempt, len(nodes), self._finished))
         if plan.cached:
             files = {node: entry.files for key, entry in hits.items() if entry.files for node in plan.hits[key]}
             self.shown.update(files)
@@ -196,7 +198,8 @@ class _Run:
             self._values[step.key] = entry.outputs
         if entry.files:
             self.shown.update(dict.fromkeys((node.id, *step.twins), entry.files))
-        self._emit(NodeDone(node.id, round(entry.seconds, 6), entry.files))
+        self._finished += 1 + len(step.twins)
+        self._emit(NodeDone(node.id, round(entry.seconds, 6), entry.files, self._finished))
         if step.twins:
             self._emit(NodesCached(step.twins, {each: entry.files for each in step.twins if entry.files}))
         for link in node.links.values():

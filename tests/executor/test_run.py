@@ -126,6 +126,15 @@ def test_twins_run_once_and_both_are_reported(bench: Bench, tmp_path: Path):
     assert [event.nodes for event in bench.of(NodesCached)] == [("2",)]
 
 
+def test_nodes_that_share_a_result_and_cached_ones_count_as_done(bench: Bench):
+    nodes = {"a": n("Number", value=1), "1": n("Add", a=["a", 0]), "2": n("Add", a=["a", 0])}
+    bench.run({**nodes, "end": n("End", value=["a", 0])})
+    bench.run({**nodes, "one": n("End", value=["1", 0]), "two": n("Save", value=["2", 0])})
+    (began,) = bench.of(JobStarted)
+    assert (began.nodes, began.cached) == (5, 1)
+    assert [event.finished for event in bench.of(NodeDone)] == [3, 4, 5]
+
+
 def test_an_exception_names_its_node_and_keeps_the_traceback(bench: Bench):
     error = failure(bench, {"1": n("Number"), "2": n("Boom", a=["1", 0]), "3": n("End", value=["2", 0])})
     assert (error.code, error.node, error.class_type) == ("node_exception", "2", "Boom")

@@ -16,7 +16,7 @@ from diffusion.errors import BadSize
 from diffusion.ops.plot import plot
 from executor.bare import BareResources
 from executor.cache import Cache
-from executor.events import JobDone, JobEvent, JobFailed, NodesCached, NodeStarted
+from executor.events import JobDone, JobEvent, JobFailed, JobStarted, NodeDone, NodesCached, NodeStarted
 from executor.files import Files
 from executor.folders import Folders, OutputNames
 from executor.formats import read_document
@@ -68,6 +68,8 @@ def test_every_combination_is_made_and_what_is_alike_only_once(services: Service
     assert started["3"] == 6
     assert started["4"] == 6  # five joins and the plot itself
     assert set(started) == {"1", "2", "3", "4"}
+    (total,) = [event.nodes for event in events if isinstance(event, JobStarted)]
+    assert [event.finished for event in events if isinstance(event, NodeDone)][-1] == total
     (file,) = end.outputs["4"]
     with Image.open(services.folders.path(file)) as picture:
         saved = json.loads(picture.info["workflow"])["nodes"]

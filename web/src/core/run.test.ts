@@ -21,9 +21,9 @@ const events: JobEvent[] = [
   { job, seq: 3, type: 'nodes_cached', nodes: ['1', '2'], outputs: {} },
   { job, seq: 4, type: 'node_started', node: '3' },
   { job, seq: 5, type: 'node_progress', node: '3', done: 5, total: 10 },
-  { job, seq: 6, type: 'node_done', node: '3', seconds: 1.5, outputs: [] },
+  { job, seq: 6, type: 'node_done', node: '3', seconds: 1.5, outputs: [], finished: 3 },
   { job, seq: 7, type: 'node_started', node: '4' },
-  { job, seq: 8, type: 'node_done', node: '4', seconds: 0.1, outputs: [file] },
+  { job, seq: 8, type: 'node_done', node: '4', seconds: 0.1, outputs: [file], finished: 4 },
   { job, seq: 9, type: 'job_done', seconds: 2, outputs: { '4': [file] } },
 ];
 

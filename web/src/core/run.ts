@@ -28,7 +28,7 @@ export type JobEvent = { job: string; seq: number } & (
   | { type: 'nodes_cached'; nodes: string[]; outputs?: Record<string, OutputFile[]> }
   | { type: 'node_started'; node: string }
   | { type: 'node_progress'; node: string; done: number; total: number }
-  | { type: 'node_done'; node: string; seconds: number; outputs: OutputFile[] }
+  | { type: 'node_done'; node: string; seconds: number; outputs: OutputFile[]; finished: number }
   | {
       type: 'node_failed';
       node: string;
@@ -133,10 +133,15 @@ function fold(draft: Draft, event: JobEvent): void {
       draft.position = event.position;
       break;
     case 'job_started':
-      Object.assign(draft, { state: 'running', total: event.nodes, finished: 0, nodes: {}, error: null });
+      Object.assign(draft, {
+        state: 'running',
+        total: event.nodes,
+        finished: event.cached,
+        nodes: {},
+        error: null,
+      });
       break;
     case 'nodes_cached':
-      draft.finished += event.nodes.length;
       for (const id of event.nodes) mark(draft, id, { phase: 'cached' });
       show(draft, event.outputs);
       break;
@@ -147,7 +152,7 @@ function fold(draft: Draft, event: JobEvent): void {
       mark(draft, event.node, { phase: 'running', done: event.done, total: event.total });
       break;
     case 'node_done':
-      draft.finished += 1;
+      draft.finished = event.finished;
       mark(draft, event.node, { phase: 'done', seconds: event.seconds, outputs: event.outputs });
       break;
     case 'node_failed':

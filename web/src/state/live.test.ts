@@ -55,7 +55,7 @@ const receive = (event: object): void => socket().onmessage?.({ data: JSON.strin
 const events: JobEvent[] = [
   { job: 'j', seq: 1, type: 'job_started', attempt: 1, nodes: 2, cached: 0 },
   { job: 'j', seq: 2, type: 'node_started', node: '1' },
-  { job: 'j', seq: 3, type: 'node_done', node: '1', seconds: 1, outputs: [] },
+  { job: 'j', seq: 3, type: 'node_done', node: '1', seconds: 1, outputs: [], finished: 1 },
   { job: 'j', seq: 4, type: 'node_started', node: '2' },
 ];
 
