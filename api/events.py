@@ -32,7 +32,8 @@ async def events(request: web.Request) -> web.StreamResponse:
     context = services(request)
     socket = web.WebSocketResponse(heartbeat=HEARTBEAT_SECONDS, max_msg_size=MESSAGE_LIMIT)
     await socket.prepare(request)
-    with context.jobs.subscribe() as subscription:
+    # A client may go at any moment, also in the middle of what it asked for.
+    with contextlib.suppress(ConnectionError), context.jobs.subscribe() as subscription:
         engine = context.jobs.engine
         await send_json(
             socket,

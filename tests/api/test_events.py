@@ -7,7 +7,8 @@ import json
 import struct
 from typing import Any
 
-from aiohttp import WSMsgType
+import pytest
+from aiohttp import ClientConnectionResetError, WSMsgType
 
 from tests.api.conftest import Api, saving, workflow
 
@@ -77,3 +78,22 @@ async def test_a_message_that_makes_no_sense_is_answered_not_fatal(api: Api):
         for text in ("{", "[]", "3", '{"type": "subscribe"}', '{"type": "subscribe", "job": 1}'):
             await socket.send_str(text)
             assert (await socket.receive_json(timeout=5))["error"]["code"] == "bad_message"
+
+
+async def test_a_client_that_goes_while_it_is_told_what_it_missed_is_no_incident(
+    api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    job_id, _, _ = await listen(api, saving())
+    gone = asyncio.Event()
+
+    async def send(_: object, __: object) -> None:
+        gone.set()
+        raise ClientConnectionResetError("Cannot write to closing transport")
+
+    async with api.client.ws_connect("/api/v1/events") as socket:
+        await socket.receive_json()
+        monkeypatch.setattr("api.events._send_event", send)
+        await socket.send_json({"type": "subscribe", "job": job_id, "since": 0})
+        await asyncio.wait_for(gone.wait(), 5)
+        assert (await socket.receive(timeout=5)).type is WSMsgType.CLOSE
+    assert "incident" not in caplog.text
