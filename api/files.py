@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import re
-import tempfile
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +52,11 @@ async def upload(request: web.Request) -> web.Response:
 
 async def _store(part: BodyPartReader, folder: Path) -> web.Response:
     name = safe_name(part.filename or "")
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=".upload-")
+    temporary = folder / f".upload-{secrets.token_hex(8)}"
     digest = hashlib.blake2b()
     size = 0
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:  # with the rights that the person's umask gives new files
             while chunk := await part.read_chunk(CHUNK):
                 size += len(chunk)
                 if size > UPLOAD_LIMIT:
@@ -65,12 +64,12 @@ async def _store(part: BodyPartReader, folder: Path) -> web.Response:
                 digest.update(chunk)
                 file.write(chunk)
         try:
-            width, height = await asyncio.to_thread(picture_size, Path(temporary))
+            width, height = await asyncio.to_thread(picture_size, temporary)
         except NotAPicture as error:
             raise ApiError(422, "not_a_picture", f"{name}: {error}") from error
-        final = await asyncio.to_thread(_claim, Path(temporary), folder, name, digest.digest())
+        final = await asyncio.to_thread(_claim, temporary, folder, name, digest.digest())
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
     return web.json_response(
         {
             "name": final,
@@ -93,17 +92,23 @@ def safe_name(name: str) -> str:
 
 
 def _claim(temporary: Path, folder: Path, name: str, digest: bytes) -> str:
+    """Give an upload its name, or the next that is free, unless the same picture has it already; the name."""
     stem, suffix = Path(name).stem, Path(name).suffix
     number = 0
     while True:
         candidate = folder / (name if number == 0 else f"{stem} ({number}){suffix}")
         try:
-            os.link(temporary, candidate)
+            candidate.open("xb").close()  # reserves the name, also where a file system knows no links
         except FileExistsError:
             if hashlib.blake2b(candidate.read_bytes()).digest() == digest:
                 return candidate.name
             number += 1
         else:
+            try:
+                temporary.replace(candidate)
+            except OSError:
+                candidate.unlink()
+                raise
             return candidate.name
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 PIXEL_LIMIT = 16384 * 16384
+KEPT = 20_000
 
 
 class NotAPicture(ValueError):
@@ -47,13 +48,35 @@ def make_thumbnail(path: Path, folder: Path, size: int) -> Path:
         return target
     picture_size(path)
     folder.mkdir(parents=True, exist_ok=True)
+    _make_room(folder)
     with Image.open(path) as image:
         image.draft("RGB", (size, size))
         upright = ImageOps.exif_transpose(image)
         upright.thumbnail((size, size), Image.Resampling.LANCZOS)
         mode = "RGBA" if "A" in upright.getbands() or "transparency" in upright.info else "RGB"
-        handle, temporary = tempfile.mkstemp(dir=folder, suffix=".webp")
-        with os.fdopen(handle, "wb") as file:
-            upright.convert(mode).save(file, "WEBP", quality=85)
-    Path(temporary).replace(target)
+        temporary = folder / f".{secrets.token_hex(8)}"
+        try:
+            upright.convert(mode).save(temporary, "WEBP", quality=85)
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
     return target
+
+
+def _make_room(folder: Path) -> None:
+    """Delete the older half of the copies once there are too many; one that is asked for again is made again."""
+    kept = sorted(folder.iterdir(), key=_changed) if _count(folder) >= KEPT else []
+    for path in kept[: len(kept) // 2]:
+        path.unlink(missing_ok=True)
+
+
+def _count(folder: Path) -> int:
+    with os.scandir(folder) as entries:
+        return sum(1 for _ in entries)
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # deleted meanwhile
+        return 0.0

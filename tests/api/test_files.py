@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zlib
+from pathlib import Path
 
 import pytest
 from aiohttp import FormData
 from PIL import Image
 
+from api import thumbnails
 from tests.api.conftest import Api
 
 
@@ -51,6 +54,22 @@ async def test_the_same_picture_is_kept_once_and_another_gets_a_new_name(api: Ap
         for data in (png("red"), png("red"), png("blue"), png("blue"))
     ]
     assert names == ["a.png", "a.png", "a (1).png", "a (1).png"]
+
+
+async def test_uploads_need_no_links_and_have_the_rights_of_other_new_files(api: Api, monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("this file system knows no links")
+
+    monkeypatch.setattr(os, "link", refuse)
+    names = [
+        (await api.json("POST", "/api/v1/inputs", 201, data=form(data, "a.png")))["name"]
+        for data in (png("red"), png("blue"), png("red"))
+    ]
+    assert names == ["a.png", "a (1).png", "a.png"]
+    folder = api.services.folders.inputs
+    assert sorted(path.name for path in folder.iterdir()) == ["a (1).png", "a.png"]
+    (folder / "other").touch()
+    assert (folder / "a.png").stat().st_mode == (folder / "other").stat().st_mode
 
 
 @pytest.mark.parametrize(
@@ -107,6 +126,27 @@ async def test_thumbnails_are_small_made_once_and_refuse_odd_sizes(api: Api):
     assert len(list((api.services.folders.cache / "thumbnails").iterdir())) == 1
     for size in ("0", "x", "99999", "-5"):
         await api.json("GET", made["thumbnail_url"] + f"?size={size}", 400)
+
+
+def test_a_thumbnail_that_cannot_be_saved_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(*_: object, **__: object) -> None:
+        raise OSError("no space left on device")
+
+    (tmp_path / "a.png").write_bytes(png())
+    monkeypatch.setattr(Image.Image, "save", full)
+    with pytest.raises(OSError, match="no space"):
+        thumbnails.make_thumbnail(tmp_path / "a.png", tmp_path / "kept", 64)
+    assert list((tmp_path / "kept").iterdir()) == []
+
+
+def test_only_so_many_thumbnails_are_kept_and_the_oldest_go_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(thumbnails, "KEPT", 4)
+    (tmp_path / "a.png").write_bytes(png())
+    made = [thumbnails.make_thumbnail(tmp_path / "a.png", tmp_path / "kept", size) for size in range(64, 68)]
+    for age, path in enumerate(made):
+        os.utime(path, (age, age))
+    newest = thumbnails.make_thumbnail(tmp_path / "a.png", tmp_path / "kept", 70)
+    assert set((tmp_path / "kept").iterdir()) == {*made[2:], newest}
 
 
 async def test_a_request_that_is_no_form_is_told_so(api: Api):
