@@ -8,41 +8,23 @@ from __future__ import annotations
 
 import inspect
 import re
-import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from nodes.sdk.context import Context
-from nodes.sdk.fields import (
-    Advanced,
-    Choices,
-    Field,
-    Help,
-    InputFile,
-    InputImage,
-    Keys,
-    Label,
-    Mentions,
-    ModelFile,
-    Multiline,
-    Range,
-    Seed,
-)
+from nodes.sdk.fields import Keys
+from nodes.sdk.inputs import DeclarationError, read_input, strip_annotated, strip_list
 from nodes.sdk.spec import InputSpec, NodeSpec, OutputSpec
 from nodes.sdk.types import socket_type
+
+__all__ = ["DeclarationError", "NodeDefinition", "definition_of", "node", "read_signature"]
 
 Function = Callable[..., Any]
 F = TypeVar("F", bound=Function)
 
 SPEC_ATTRIBUTE = "__node_spec__"
-SEED_MAX = 2**64 - 1
-NUMBERS = ("INT", "FLOAT")
-
-
-class DeclarationError(TypeError):
-    """A node function that can't be a node as it is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,19 +104,14 @@ def read_signature(
             raise DeclarationError(f"{where}: annotate the input, for example `{parameter.name}: int = 0`")
         hint = hints[parameter.name]
         if parameter.kind is parameter.VAR_KEYWORD:
-            keys = next((each for each in _strip_annotated(where, hint)[1] if isinstance(each, Keys)), None)
-            if keys is None:
-                raise DeclarationError(f"{where}: write every input as a plain named parameter, or `**` with Keys(...)")
-            labels = keys.labels or (None,) * len(keys.names)
-            for key, label in zip(keys.names, labels, strict=True):
-                inputs.append(replace(_input(f"{name}({key})", key, keys.default, hint), label=label))
+            inputs += _keyed(name, where, hint)
             continue
         if hint is Context:
             if context is not None:
                 raise DeclarationError(f"{where}: a node takes one Context, and {context!r} already is it")
             context = parameter.name
             continue
-        inputs.append(_input(where, parameter.name, parameter.default, hint))
+        inputs.append(read_input(where, parameter.name, parameter.default, hint))
     return NodeSpec(
         id=name,
         title=title,
@@ -150,117 +127,21 @@ def read_signature(
     )
 
 
-def _input(where: str, name: str, given: Any, hint: object) -> InputSpec:
-    hint, fields = _strip_annotated(where, hint)
-    hint, optional = _strip_optional(where, hint)
-    has_default = given is not inspect.Parameter.empty
-    default: Any = given if has_default else None
-    if optional and not (has_default and default is None):
-        raise DeclarationError(f"{where}: an optional input needs the default None")
-
-    hint, many = _strip_list(hint)
-    found: dict[type, Field] = {type(each): each for each in fields}
-    choices: tuple[str, ...] | None = None
-    if typing.get_origin(hint) is typing.Literal:
-        choices = tuple(str(each) for each in typing.get_args(hint))
-        type_id = "COMBO"
-    else:
-        type_id = socket_type(hint)
-    if type_id is None:
-        raise DeclarationError(
-            f"{where}: {hint!r} is no socket type; use int, float, str, bool, Literal[...], Image, Mask, "
-            "or a class with a `type_id`"
-        )
-    limits = found.get(Range)
-    widget: str | None = None
-    model_kind: str | None = None
-    endings: tuple[str, ...] | None = None
-    if isinstance(limits, Range) and type_id not in NUMBERS:
-        raise DeclarationError(f"{where}: Range is for int and float, and this is {type_id}")
-    for marker in (Choices, ModelFile, InputImage, InputFile, Multiline, Mentions):
-        if marker in found and type_id != "STRING":
-            raise DeclarationError(f"{where}: {marker.__name__} is for str, and this is {type_id}")
-
-    if type_id in NUMBERS:
-        widget = "slider" if isinstance(limits, Range) and limits.slider else "number"
-        if Seed in found:
-            widget, limits = "seed", Range(0, SEED_MAX)
-    elif type_id == "BOOLEAN":
-        widget = "toggle"
-    elif type_id == "STRING":
-        widget = "multiline" if Multiline in found else "text"
-        picked = found.get(Choices)
-        if isinstance(picked, Choices):
-            choices, type_id = picked.values, "COMBO"
-        model = found.get(ModelFile)
-        if isinstance(model, ModelFile):
-            type_id, widget, model_kind = "COMBO", "model", model.kind
-        if InputImage in found:
-            type_id, widget = "COMBO", "image"
-        other = found.get(InputFile)
-        if isinstance(other, InputFile):
-            type_id, widget, endings = "COMBO", "model", other.endings
-    if choices is not None:
-        widget = "choice"
-        if not choices:
-            raise DeclarationError(f"{where}: give at least one choice")
-        if not has_default:
-            default = choices[0]
-        elif default is not None and default not in choices:
-            raise DeclarationError(f"{where}: the default {default!r} is not among the choices")
-    if isinstance(limits, Range) and default is not None and not limits.min <= default <= limits.max:
-        raise DeclarationError(f"{where}: the default {default} is outside {limits.min} to {limits.max}")
-    if many and widget is not None:
-        raise DeclarationError(f"{where}: a list can only come by a link, so its items can't be {type_id}")
-    if widget is None and default is not None:
-        raise DeclarationError(f"{where}: an input that only a link fills has no default but None")
-
-    label = found.get(Label)
-    text = found.get(Help)
-    mentions = found.get(Mentions)
-    return InputSpec(
-        name=name,
-        type=type_id,
-        required=not optional,
-        default=default,
-        min=limits.min if isinstance(limits, Range) else None,
-        max=limits.max if isinstance(limits, Range) else None,
-        step=limits.step if isinstance(limits, Range) else None,
-        multiple=isinstance(limits, Range) and limits.multiple,
-        choices=choices,
-        widget=widget,
-        label=label.text if isinstance(label, Label) else None,
-        help=text.text if isinstance(text, Help) else "",
-        model_kind=model_kind,
-        mentions=mentions.kind if isinstance(mentions, Mentions) else None,
-        advanced=Advanced in found,
-        endings=endings,
-        many=many,
-    )
-
-
-def _strip_annotated(where: str, hint: object) -> tuple[object, tuple[Field, ...]]:
-    if typing.get_origin(hint) is not typing.Annotated:
-        return hint, ()
-    inner, *fields = typing.get_args(hint)
-    for each in fields:
-        if not isinstance(each, Field):
-            raise DeclarationError(f"{where}: {each!r} is no input annotation; write it as an instance, `Help('…')`")
-    return inner, tuple(fields)
-
-
-def _strip_list(hint: object) -> tuple[object, bool]:
-    """`list[X]` as X: an input that takes a whole series of values, or an output that gives one."""
-    return (typing.get_args(hint)[0], True) if typing.get_origin(hint) is list else (hint, False)
-
-
-def _strip_optional(where: str, hint: object) -> tuple[object, bool]:
-    if typing.get_origin(hint) not in (typing.Union, types.UnionType):
-        return hint, False
-    members = [each for each in typing.get_args(hint) if each is not type(None)]
-    if len(members) != 1 or len(typing.get_args(hint)) != 2:
-        raise DeclarationError(f"{where}: the only union an input may have is `X | None`")
-    return members[0], True
+def _keyed(name: str, where: str, hint: object) -> list[InputSpec]:
+    """The inputs of a `**` parameter: one for each of its keys."""
+    inner, fields = strip_annotated(where, hint)
+    keys = next((each for each in fields if isinstance(each, Keys)), None)
+    if keys is None:
+        raise DeclarationError(f"{where}: write every input as a plain named parameter, or `**` with Keys(...)")
+    others = tuple(each for each in fields if each is not keys)
+    each_hint: Any = typing.Annotated[(inner, *others)] if others else inner
+    if keys.labels and len(keys.labels) != len(keys.names):
+        raise DeclarationError(f"{where}: Keys has {len(keys.names)} names and {len(keys.labels)} labels")
+    labels = keys.labels or (None,) * len(keys.names)
+    return [
+        replace(read_input(f"{name}({key})", key, keys.default, each_hint), label=label)
+        for key, label in zip(keys.names, labels, strict=True)
+    ]
 
 
 def _outputs(name: str, hint: object) -> tuple[OutputSpec, ...]:
@@ -276,8 +157,8 @@ def _outputs(name: str, hint: object) -> tuple[OutputSpec, ...]:
 
 
 def _output(where: str, field: str | None, hint: object) -> OutputSpec:
-    hint, _ = _strip_annotated(where, hint)
-    hint, many = _strip_list(hint)
+    hint, _ = strip_annotated(where, hint)
+    hint, many = strip_list(hint)
     type_id = socket_type(hint)
     if type_id is None:
         raise DeclarationError(

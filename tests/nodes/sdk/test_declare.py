@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import pickle
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -21,6 +22,7 @@ from nodes.sdk import (
     Keys,
     Label,
     Mask,
+    Mentions,
     ModelFile,
     Multiline,
     NodeSpec,
@@ -182,6 +184,58 @@ def test_bad_declarations_are_refused_with_what_to_write_instead():
     assert "write it as an instance" in refused(Classy)
     assert "takes one Context" in refused(TwoContexts)
     assert "NamedTuple" in refused(Returns)
+
+
+@pytest.mark.parametrize(
+    ("hint", "default", "says"),
+    [
+        (int, "20", "'20' is not a whole number"),
+        (int, 2.0, "2.0 is not a whole number"),
+        (int, True, "True is not a whole number"),
+        (int, None, "None is not a whole number"),
+        (float, "1", "'1' is not a number"),
+        (float, math.inf, "no finite number"),
+        (bool, 3, "3 is not True or False"),
+        (str, 3, "3 is not a text"),
+        (Model, "x", "no default but None"),
+        (Literal[1, 2], 1, "not all texts"),
+        (Annotated[int, Range(10, 1)], 5, "write the smaller limit first"),
+        (Annotated[int, Range(0, 10, 0)], 5, "a step of 0"),
+        (Annotated[int, Range(0.5, 10)], 5, "write whole numbers"),
+        (Annotated[int, Range(0, 64, 8, multiple=True)], 12, "12 is no multiple of 8"),
+        (Annotated[float, Range(0.0, 1.0, 0.1, multiple=True)], 0.5, "`multiple` is for int"),
+        (Annotated[int, Range(0, 3), Range(0, 4)], 1, "write Range once"),
+        (Annotated[str, Seed()], "", "Seed is for int"),
+        (Annotated[float, Seed()], 0.0, "Seed is for int"),
+        (Annotated[int, Seed(), Range(0, 9)], 0, "leave Range out"),
+        (Annotated[int, Multiline()], 0, "Multiline is for str"),
+        (Annotated[bool, Range(0, 1)], True, "Range is for int and float"),
+        (Annotated[Model, Mentions("embeddings")], None, "Mentions is for str"),
+        (Annotated[Literal["a"], Choices(("b",))], "a", "Choices is for str"),
+        (Annotated[str, ModelFile("vae"), InputImage()], "", "ModelFile and InputImage exclude each other"),
+        (Annotated[str, Choices(("a",)), InputFile((".txt",))], "a", "exclude each other"),
+        (Annotated[str, InputImage(), Multiline()], "", "InputImage and Multiline exclude each other"),
+        (Annotated[str, Choices(("a",)), Mentions("embeddings")], "a", "exclude each other"),
+        (Annotated[str, InputFile(())], "", "write them with a dot"),
+        (Annotated[str, InputFile((".TXT",))], "", "in small letters"),
+        (Annotated[str, Choices((1, 2))], 1, "not a text"),  # pyright: ignore[reportArgumentType]
+        (Annotated[int, Keys(("a",), 0)], 0, "Keys is for a `**` parameter"),
+        (list[int], 0, "only come by a link"),
+    ],
+)
+def test_what_could_never_work_is_refused_at_the_declaration(hint: Any, default: Any, says: str):
+    def Bad(a=default) -> None: ...
+
+    Bad.__annotations__["a"] = hint
+    told = refused(Bad)
+    assert says in told
+    assert told.startswith("Bad(a): ")
+
+
+def test_as_many_labels_as_keys_are_asked_for():
+    def Named(**parts: Annotated[float, Keys(("in", "out"), 0.5, ("first",))]) -> None: ...
+
+    assert "2 names and 1 labels" in refused(Named)
 
 
 def test_specs_and_catalogues_survive_json_and_pickle():
