@@ -110,7 +110,6 @@ class JobService:
         self._running: dict[str, bool] = {}
         self._arrived = asyncio.Condition()
         self._tasks: list[asyncio.Task[None]] = []
-        self._ended: dict[str, asyncio.Event] = {}
 
     @property
     def catalogue(self) -> Catalogue | None:
@@ -256,16 +255,6 @@ class JobService:
         """The events of a job after number `since`, as far as they are kept."""
         return self._hub.replay(job_id, since)
 
-    async def wait(self, job_id: str) -> Job:
-        """Wait for a job to end, and return it. Raises `UnknownJob`."""
-        ended = self._ended.setdefault(job_id, asyncio.Event())
-        job = await self.get(job_id)
-        if not job.finished:
-            await ended.wait()
-            job = await self.get(job_id)
-        self._ended.pop(job_id, None)
-        return job
-
     def require_catalogue(self) -> Catalogue:
         """The nodes there are.
 
@@ -352,9 +341,6 @@ class JobService:
             case JobCancelled():
                 await self._queue.finish(job_id, "cancelled", {})
         self._publish(job_id, [end])
-        ended = self._ended.get(job_id)
-        if ended is not None:
-            ended.set()
 
     def _publish(self, job_id: str, events: Sequence[JobEvent]) -> None:
         if events:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from executor.jobs import JobService
 from executor.settings import Settings
 from tests.api.engine import ThreadEngine
 from tests.conftest import ROOT
+from tests.executor.conftest import ended
 
 Client = TestClient[web.Request, web.Application]
 
@@ -41,7 +41,7 @@ class Api:
 
     async def finished(self, job_id: str) -> Any:
         """A job once it has ended."""
-        await asyncio.wait_for(self.services.jobs.wait(job_id), 10)
+        await ended(self.services.jobs, job_id, 10)
         return await self.json("GET", f"/api/v1/jobs/{job_id}")
 
 

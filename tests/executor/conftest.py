@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from executor.files import Files
 from executor.folders import Folders, OutputNames
 from executor.formats import read_document
 from executor.graph import parse
+from executor.jobs import JobService
+from executor.queue import Job
 from executor.run import JobRequest, Services, run_job
 from nodes.sdk.packs import Packs, load_packs
 
@@ -126,3 +129,11 @@ def make_bench(packs: Packs, data: Path, cache: Cache | None = None, folders: Fo
             BareResources(),
         )
     )
+
+
+async def ended(jobs: JobService, job_id: str, seconds: float = 30) -> Job:
+    """A job, once it has ended."""
+    async with asyncio.timeout(seconds):
+        while not (job := await jobs.get(job_id)).finished:
+            await asyncio.sleep(0.005)
+        return job

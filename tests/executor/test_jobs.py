@@ -14,7 +14,7 @@ from executor.folders import Folders
 from executor.formats import read_document
 from executor.jobs import EngineNotReady, InvalidWorkflow, JobFinished, JobService, QueueFull, UnknownJob
 from executor.queue import Job
-from tests.executor.conftest import Nodes, chain, document, n
+from tests.executor.conftest import Nodes, chain, document, ended, n
 from tests.executor.test_engine import config, kill
 
 
@@ -41,10 +41,6 @@ async def jobs(tmp_path: Path) -> AsyncIterator[JobService]:
 
 async def submit(jobs: JobService, nodes: Nodes) -> str:
     return (await jobs.submit(read_document(document(nodes, extra={"title": "Test"})))).job.id
-
-
-async def ended(jobs: JobService, job_id: str) -> Job:
-    return await asyncio.wait_for(jobs.wait(job_id), 30)
 
 
 SLOW: Nodes = {"1": n("Slow", steps=2_000), "2": n("End", value=["1", 0])}
