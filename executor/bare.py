@@ -34,13 +34,6 @@ class BareResources:
         """Nothing is held."""
 
 
-def create(
-    _models_dir: Path,
-    _device: str,
-    _precision: str,
-    _vram_budget: int | None,
-    _ram_budget: int | None,
-    _compile: bool,
-) -> BareResources:
-    """The factory that a `WorkerConfig` names by default."""
+def create(_models_dir: Path, **_options: object) -> BareResources:
+    """A `ResourceFactory`: whatever is asked for, there are no models."""
     return BareResources()

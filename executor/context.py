@@ -40,6 +40,21 @@ class Resources(Protocol):
         ...
 
 
+class ResourceFactory(Protocol):
+    """Makes the resources of a worker; `diffusion.worker_resources.create` is the one that has models."""
+
+    def __call__(
+        self,
+        models_dir: Path,
+        *,
+        device: str,
+        precision: str,
+        vram_budget: int | None,
+        ram_budget: int | None,
+        compile: bool,
+    ) -> Resources: ...
+
+
 class JobScope:
     """What the contexts of all nodes of a job share."""
 

@@ -14,30 +14,29 @@ from nodes.sdk.packs import PackReport
 
 @dataclass(frozen=True, slots=True)
 class WorkerConfig:
-    """Everything a worker needs to know at its start.
+    """Everything a worker needs to know at its start; `Settings` has the defaults. Sizes are bytes.
 
-    `resources` names the factory of the heavy things as `module:function`, called with the models folder, device,
-    precision, the bytes of weights to keep on a GPU and in the machine's memory (None: for it to choose), and whether
-    to compile networks;
-    `warm_up` lists modules to import in the background once the catalogue was sent; `value_modules` lists the modules
-    whose frozen dataclasses may lie in the disk cache.
+    `resources` names the factory of the heavy things (`executor.context.ResourceFactory`) as `module:function`; the
+    budgets are the weights to keep on a GPU and in the machine's memory (None: for it to choose); `warm_up` lists
+    modules to import in the background once the catalogue was sent; `value_modules` lists the modules whose frozen
+    dataclasses may lie in the disk cache; `built_in` is whether the built-in packs are loaded.
     """
 
     folders: Folders
     models_dir: Path
-    custom_nodes_dir: Path | None = None
-    device: str = "auto"
-    precision: str = "auto"
-    vram_budget: int | None = None
-    ram_budget: int | None = None
-    compile: bool = False
-    cache_memory: int = 1 << 30
-    cache_disk: int = 0
-    resources: str = "executor.bare:create"
-    warm_up: tuple[str, ...] = ()
-    value_modules: tuple[str, ...] = ()
+    custom_nodes_dir: Path | None
+    device: str
+    precision: str
+    vram_budget: int | None
+    ram_budget: int | None
+    compile: bool
+    cache_memory: int
+    cache_disk: int
+    resources: str
+    warm_up: tuple[str, ...]
+    value_modules: tuple[str, ...]
+    log_level: str
     built_in: bool = True
-    log_level: str = "info"
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,6 @@ class Settings:
         known = {each.name for each in fields(Settings)}
         given = {name: value for name, value in vars(arguments).items() if name in known and value is not None}
         given.setdefault("data_dir", default_data_dir())
-        given.setdefault("resources", os.environ.get(f"{ENVIRONMENT}RESOURCES", RESOURCES))
         for name in ("data_dir", "models_dir", "custom_nodes_dir"):
             if name in given:
                 given[name] = Path(given[name]).expanduser().absolute()
@@ -119,6 +118,14 @@ def size(text: str) -> int:
     if match is None:
         _refuse(f"{text!r} is no size; write for example 512MB or 4GB")
     return int(float(match[1]) * UNITS[match[2].lower()])
+
+
+def in_units(count: int) -> str:
+    """Bytes as `size` reads them, in the largest unit of which they are a whole number."""
+    for unit, factor in reversed(UNITS.items()):
+        if count % factor == 0:
+            return f"{count // factor}{unit.upper()}B"
+    return str(count)
 
 
 def device(text: str) -> str:
@@ -161,48 +168,40 @@ def add_run_options(parser: argparse.ArgumentParser, environ: Mapping[str, str] 
     """The flags of everything that runs workflows. Each has an environment variable, which the flag overrides."""
     group = parser.add_argument_group("running workflows")
     option = _adder(group, environ)
-    option("--data-dir", "DIR", str, "where jobs, inputs, outputs and caches are kept", default_data_dir())
-    option(
-        "--models-dir",
-        "DIR",
-        str,
-        "the folder with checkpoints/, loras/, vae/ …",
-        Settings.__dataclass_fields__["models_dir"].default,
-    )
-    option(
-        "--custom-nodes-dir",
-        "DIR",
-        str,
-        "the folder with node packs",
-        Settings.__dataclass_fields__["custom_nodes_dir"].default,
-    )
-    option("--device", "{auto,cpu,cuda[:N],mps}", device, "where models run", "auto")
-    option("--precision", "{auto,fp32,bf16,fp16}", one_of(*PRECISIONS), "what models compute in", "auto")
-    option("--vram-budget", "SIZE", size, "memory of a GPU for the weights of models; 80 % of it unless given", None)
-    option("--ram-budget", "SIZE", size, "memory for the weights of models; half of the machine's unless given", None)
+    option("--data-dir", "DIR", str, "where jobs, inputs, outputs and caches are kept")
+    option("--models-dir", "DIR", str, "the folder with checkpoints/, loras/, vae/ …")
+    option("--custom-nodes-dir", "DIR", str, "the folder with node packs")
+    option("--device", "{auto,cpu,cuda[:N],mps}", device, "where models run")
+    option("--precision", "{auto,fp32,bf16,fp16}", one_of(*PRECISIONS), "what models compute in")
+    option("--vram-budget", "SIZE", size, "memory of a GPU for the weights of models; 80 % of it unless given")
+    option("--ram-budget", "SIZE", size, "memory for the weights of models; half of the machine's unless given")
     switch = _switch_adder(group, environ)
     switch("--compile", "compile models in the background, for a GPU; pictures get faster once that is done")
-    option("--cache-memory", "SIZE", size, "memory for results that may be used again", "2GB")
-    option("--cache-disk", "SIZE", size, "disk for results that may be used again; 0 for none", "8GB")
-    option(
-        "--log-level", "{debug,info,warning,error}", one_of(*LOG_LEVELS), "how much is written to the terminal", "info"
-    )
+    option("--cache-memory", "SIZE", size, "memory for results that may be used again")
+    option("--cache-disk", "SIZE", size, "disk for results that may be used again; 0 for none")
+    option("--log-level", "{debug,info,warning,error}", one_of(*LOG_LEVELS), "how much is written to the terminal")
+    # No flag: only tests and measurements put something else in the place of the models.
+    parser.set_defaults(resources=environ.get(f"{ENVIRONMENT}RESOURCES"))
 
 
 def add_server_options(parser: argparse.ArgumentParser, environ: Mapping[str, str] = os.environ) -> None:
     """The further flags of the server."""
     group = parser.add_argument_group("serving")
     option = _adder(group, environ)
-    option("--host", "ADDRESS", str, "the address to listen on; any but loopback demands a token", "127.0.0.1")
-    option("--port", "PORT", port, "the port to listen on; 0 for any free one", "8188")
-    option("--token", "TEXT", str, "what clients must present; made and printed when needed and not given", None)
+    option("--host", "ADDRESS", str, "the address to listen on; any but loopback demands a token")
+    option("--port", "PORT", port, "the port to listen on; 0 for any free one")
+    option("--token", "TEXT", str, "what clients must present; made and printed when needed and not given")
     _switch_adder(group, environ)("--no-browser", "don't open the editor in a browser")
 
 
-def _adder(group: Any, environ: Mapping[str, str]) -> Callable[[str, str, Callable[[str], Any], str, Any], None]:
-    def add(flag: str, metavar: str, read: Callable[[str], Any], text: str, default: Any) -> None:
+def _adder(group: Any, environ: Mapping[str, str]) -> Callable[[str, str, Callable[[str], Any], str], None]:
+    defaults: dict[str, Any] = {each.name: each.default for each in fields(Settings)}
+    defaults["data_dir"] = default_data_dir()
+
+    def add(flag: str, metavar: str, read: Callable[[str], Any], text: str) -> None:
         variable = _variable(flag)
-        shown = "" if default is None else f" (default: {default})"
+        default = defaults[flag.removeprefix("--").replace("-", "_")]
+        shown = "" if default is None else f" (default: {in_units(default) if read is size else default})"
         group.add_argument(
             flag,
             metavar=metavar,

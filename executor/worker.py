@@ -16,18 +16,19 @@ import sys
 import threading
 import traceback
 from collections.abc import Sequence
-from typing import Any, NoReturn, cast
+from typing import NoReturn, cast
 
 from executor.batches import EventBatches
 from executor.cache import Cache, Tier
 from executor.channel import Channel, ChannelClosed, standard_streams
 from executor.codec import Codec
-from executor.context import Resources
+from executor.context import ResourceFactory
 from executor.events import JobError, JobEvent, JobFailed
 from executor.files import Files
 from executor.folders import OutputNames
 from executor.messages import Broken, CancelJob, Command, DeviceKnown, Events, Ready, RunJob, Stop, WorkerConfig
 from executor.run import JobRequest, Services, in_words, run_job
+from executor.settings import named
 from executor.store import DiskStore
 from nodes.sdk.packs import Packs, load_packs
 
@@ -41,16 +42,15 @@ class Worker:
         self._channel = channel
         self._jobs: queue.SimpleQueue[JobRequest] = queue.SimpleQueue()
         self._cancelled: set[str] = set()
-        factory = _named(config.resources)
-        made = factory(
+        factory = cast("ResourceFactory", named(config.resources))
+        self._resources = factory(
             config.models_dir,
-            config.device,
-            config.precision,
-            config.vram_budget,
-            config.ram_budget,
-            config.compile,
+            device=config.device,
+            precision=config.precision,
+            vram_budget=config.vram_budget,
+            ram_budget=config.ram_budget,
+            compile=config.compile,
         )
-        self._resources = cast("Resources", made)
         cache = Cache(config.cache_memory, config.folders.stamp, _disk_tier(config))
         self._services = Services(
             packs.nodes,
@@ -121,11 +121,6 @@ class Worker:
                 log.exception("warming up failed; the first job will meet the same error and report it")
             else:
                 log.error("%s", told.message)
-
-
-def _named(path: str) -> Any:
-    module, _, name = path.partition(":")
-    return getattr(importlib.import_module(module), name)
 
 
 def _disk_tier(config: WorkerConfig) -> Tier | None:

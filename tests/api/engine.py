@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from PIL import Image
 
-from executor.bare import create
+from executor.bare import BareResources
 from executor.cache import Cache
 from executor.engines import EngineStatus
 from executor.events import JobEvent
@@ -83,7 +83,7 @@ class ThreadEngine:
     """The `Engine` protocol over `run_job` in a thread."""
 
     def __init__(self, folders: Folders, models_dir: Path) -> None:
-        resources: Any = create(models_dir, "cpu", "fp32", None, None, False)
+        resources = BareResources()
         cache = Cache(1 << 20, folders.stamp)
         files = Files(resources.library, folders)
         self._services = Services(DEFINITIONS, CATALOGUE, files, cache, folders, OutputNames(folders), resources)

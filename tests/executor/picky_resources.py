@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from executor.bare import BareResources
 
 
-def create(_models_dir: Path, device: str, *_: Any) -> BareResources:
+def create(_models_dir: Path, *, device: str, **_options: object) -> BareResources:
     if device != "cpu":
         raise RuntimeError(f"picky resources: not on {device}")
     return BareResources()

@@ -17,15 +17,17 @@ from executor.engines import EngineFailed, WorkerDied, process
 from executor.engines.local import LocalEngine
 from executor.engines.process import how_it_ended
 from executor.events import JobCancelled, JobDone, JobEvent, JobFailed, NodePreview, NodeStarted
-from executor.folders import Folders
 from executor.messages import WorkerConfig
 from executor.run import JobRequest
+from executor.settings import Settings
 from tests.executor.conftest import CUSTOM_NODES, Nodes, chain, n, text
 
 
 def config(data: Path) -> WorkerConfig:
-    folders = Folders.below(data)
-    return WorkerConfig(folders, data / "models", CUSTOM_NODES, built_in=False, cache_disk=1 << 20)
+    settings = Settings(
+        data, data / "models", CUSTOM_NODES, cache_disk=1 << 20, resources="executor.bare:create", warm_up=()
+    )
+    return replace(settings.worker_config(), built_in=False)
 
 
 @pytest.fixture

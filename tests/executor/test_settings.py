@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 import pytest
 
-from executor.settings import Settings, add_run_options, add_server_options
+from executor.settings import Settings, add_run_options, add_server_options, size
 
 
 def settings(arguments: list[str], environ: dict[str, str] | None = None) -> Settings:
@@ -94,3 +95,20 @@ def test_the_worker_is_told_of_the_folders(tmp_path: Path):
     told = settings(["--data-dir", str(tmp_path), "--device", "cuda:0,cuda:1"]).worker_config()
     assert told.folders.outputs == tmp_path / "outputs"
     assert told.device == "cuda:0,cuda:1"
+
+
+def test_every_default_that_is_shown_is_the_one_that_holds(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        settings(["--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    found = settings([])
+    for name in ("cache_memory", "cache_disk"):
+        (written,) = re.findall(rf"\(default: (\S+)\) \[LATENTGRAPH_{name.upper()}\]", shown)
+        assert size(written) == getattr(found, name)
+    assert f"(default: {found.port}) [LATENTGRAPH_PORT]" in shown
+    assert (found.worker_config().cache_memory, found.worker_config().cache_disk) == (2 << 30, 8 << 30)
+
+
+def test_the_resources_are_named_by_the_environment_that_is_given():
+    assert settings([], {"LATENTGRAPH_RESOURCES": "some.where:create"}).resources == "some.where:create"
+    assert settings([]).resources == "diffusion.worker_resources:create"
