@@ -4,7 +4,7 @@
     python3 run.py [server flags]   set up what is missing, then start the server and open the page
     python3 run.py setup            set up only
     python3 run.py test [pytest arguments]
-                                    set up, then run every test: vitest, pytest, the browser tests
+                                    set up, then run the tests: vitest, pytest, the browser tests
     python3 run.py exec COMMAND …   set up for development, then run a command in the environment
 
 Only the standard library is used, so that it works before anything is installed. Each step leaves a stamp made from
@@ -230,8 +230,16 @@ def start(flags: list[str]) -> int:
     return subprocess.run([PYTHON, ROOT / "server.py", *flags], cwd=ROOT, check=False).returncode
 
 
+def server_help() -> int:
+    """Print the server's flags, which only the environment knows."""
+    if not PYTHON.is_file():
+        print("The server flags are listed here too once `python3 run.py setup` has been run.")
+        return 0
+    return subprocess.run([PYTHON, ROOT / "server.py", "--help"], cwd=ROOT, check=False).returncode
+
+
 def test(arguments: list[str]) -> int:
-    """Run every test; the status is that of pytest, or 1 when the editor's tests fail."""
+    """Run the tests; the status is that of pytest, or 1 when the editor's tests fail."""
     setup(development=True)
     editor_failed = False
     try:
@@ -272,7 +280,7 @@ def main(arguments: list[str]) -> int:
     match arguments:
         case ["-h" | "--help"]:
             print(__doc__)
-            return 0
+            return server_help()
         case ["setup"]:
             setup()
             return 0

@@ -15,10 +15,10 @@ class InputSpec:
     """One input of a node.
 
     `widget` is None for an input that only a link can fill; every other input takes a literal or a link.
-    `choices` lists what a COMBO takes; for `model_kind` inputs and image pickers it is empty here, because what is
-    there depends on the folder at the moment of asking. `endings` says which files of the inputs folder an input takes
-    that takes others than pictures. `multiple` inputs take no literals but multiples of `step`. `many` inputs take a
-    whole series of values at once. `mentions` is the kind of the models that a text may name.
+    `choices`: what a COMBO takes; None for inputs that choose a file, since what there is depends on the moment of
+    asking. `endings`: the file endings accepted by an input that chooses a file other than a picture. `multiple`: a
+    typed value must be a multiple of `step`; a linked one need not be. `many`: the input takes a whole series of values
+    at once. `mentions`: the kind of the models that a text may name.
     """
 
     name: str
