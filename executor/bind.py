@@ -1,7 +1,7 @@
 """Checks one literal against its input's declaration and gives the value that the node will receive.
 
-The same rules apply to a value that a link brings at run time, so that a range holds however the value came. There is one
-exception: a typed value must be a multiple of the step where the input says so; a linked one need not be.
+The same rules apply to a value that a link brings at run time, so that a range holds however the value came. There is
+one exception: a typed value must be a multiple of the step where the input says so; a linked one need not be.
 """
 
 from __future__ import annotations
