@@ -154,11 +154,11 @@ def PatchModelAddDownscale(
     )  # fmt: skip
 
 
-@node(title="Apply latent operation in guidance", category=_CATEGORY)
+@node(title="Apply latent operation in guidance", category=_CATEGORY, version=2)
 def LatentApplyOperationCFG(
     model: ModelRef,
     operation: Annotated[LatentOperation, Help("What to do, from a latent operation node.")],
 ) -> ModelRef:
-    """Changes what the positive prompt adds to the negative one before guidance multiplies it, in every step. Dual and
-    Perp-Neg guiders do without."""
+    """Changes what the positive prompt adds to the negative one before guidance multiplies it, in every step. *Guide by
+    two prompts* does without, and *Guide by Perp-Neg* changes all of the positive."""
     return with_option(model, LatentOperationOption(operation))

@@ -11,14 +11,15 @@ from diffusion.sampling.run_patches import RunPatch, Seen
 
 
 class RescaleCfg(RunPatch):
-    """Brings the standard deviation of the guided velocity back to that of the positive one."""
+    """Brings the standard deviation of the guided velocity back to that of the positive one. Without a negative, they
+    are the same."""
 
     def __init__(self, multiplier: float) -> None:
         self._multiplier = multiplier
 
     def mix(self, seen: Seen) -> Tensor | None:
         if seen.negative is None:
-            return None
+            return seen.positive
         spread = math.sqrt(seen.sigma**2 + 1)
         centre = seen.x / spread**2
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -86,6 +86,13 @@ class Sides:
             _prepare(model, entry, name, start, negative=name != first)
             for name, side in entries.items()
             for entry in side
+        ]
+        # Prompts of patches stand apart: they share neither areas nor controls nor, as in ComfyUI, the noise mask.
+        self._prompts += [
+            _prepare(model, entry, name, replace(start, mask=None), negative=True)
+            for patch in patches
+            for name, conditioning in patch.prompts.items()
+            for entry in conditioning.entries
         ]
         self._passes: dict[tuple[int, ...], list[_Pass]] = {}
 
@@ -170,8 +177,8 @@ class Guidance:
     def with_unconditional(self, x: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
         if not self._has_negative:
             return self._without_negative(x, sigma)
-        positive, negative = self._sides(x, sigma, ("positive", "negative"))
-        return mixed(self._seen(x, sigma, positive, negative), self._patches), negative
+        seen = self._seen(x, sigma, *self._sides(x, sigma, ("positive", "negative")))
+        return mixed(seen, self._patches), seen.unconditional
 
     def _without_negative(self, x: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
         """What a sampler gets that asks for the unconditional latent where there is no negative: zeros."""

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from diffusion.sampling.guidance import Guidance, Sides, check_scale
+from diffusion.sampling.perp_neg import perpendicular
 from diffusion.sampling.protocols import Check, DenoiserModel, GuidedDenoise, Start
 from diffusion.sampling.run import Guide
-from diffusion.sampling.run_patches import RunPatch, Seen, changed, mixed
+from diffusion.sampling.run_patches import RunPatch, Seen, changed, mixed, prepared
 from diffusion.values import CfgRule, DualCfgRule, PerpNegRule
 
 
@@ -52,10 +53,13 @@ class DualGuidance:
         if whole or not math.isclose(rule.cfg_cond2_negative, 1.0):
             return self.with_unconditional(x, sigma)[0]
         if math.isclose(rule.cfg_conds, 1.0):
-            # Patches change the step towards `cond2`, of which nothing is left; so ComfyUI's do nothing here.
-            return self._sides(x, sigma, ("cond1",))[0]
-        first, second = self._sides(x, sigma, ("cond1", "cond2"))
-        guided = self._mixed(x, sigma, "cond2", second, None, 1.0)
+            # `cond2` cancels out. Patches, which change the step towards it, get zeros for it, as in ComfyUI.
+            side, second = "", torch.zeros_like(x)
+            (first,) = self._sides(x, sigma, ("cond1",))
+        else:
+            side = "cond2"
+            first, second = self._sides(x, sigma, ("cond1", "cond2"))
+        guided = self._mixed(x, sigma, side, second, None, 1.0)
         return torch.add(guided, first - second, alpha=rule.cfg_conds)
 
     def with_unconditional(self, x: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
@@ -79,15 +83,15 @@ class DualGuidance:
         negative_side: str = "negative",
     ) -> Tensor:
         names = {"positive": side, "negative": negative_side}
-        seen = Seen(
-            x, sigma, positive, negative, cfg, lambda y, each, more: self._sides(y, sigma, (names[each],), more)[0]
-        )
-        return mixed(seen, self._patches)
+
+        def ask(y: Tensor, each: str, more: Sequence[RunPatch]) -> Tensor:
+            return self._sides(y, sigma, (names.get(each, each),), more)[0]
+
+        return mixed(Seen(x, sigma, positive, negative, cfg, ask), self._patches)
 
 
 class PerpNegGuidance:
-    """Perp-Neg (Armandpour et al. 2023, equation 8): both prompts are seen from the empty one, and of the negative
-    only the part perpendicular to the positive counts. The projection is over the whole batch."""
+    """Guidance by Perp-Neg. Where the negative counts for nothing it is not predicted, and patches get zeros for it."""
 
     def __init__(self, sides: Sides, rule: PerpNegRule, patches: Sequence[RunPatch]) -> None:
         self._sides = sides
@@ -95,16 +99,22 @@ class PerpNegGuidance:
         self._patches = tuple(patches)
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
-        return self.with_unconditional(x, sigma)[0]
+        if self._rule.neg_scale != 0.0 or any(patch.needs_negative for patch in self._patches):
+            return self.with_unconditional(x, sigma)[0]
+        positive, empty = self._sides(x, sigma, ("positive", "empty_conditioning"))
+        return self._mixed(x, sigma, positive, None, empty)[0]
 
     def with_unconditional(self, x: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
         positive, negative, empty = self._sides(x, sigma, ("positive", "negative", "empty_conditioning"))
-        towards, away = positive - empty, negative - empty
-        length = (towards * towards).sum()
-        along = (away * towards).sum() / torch.where(length > 0.0, length, 1.0)
-        step = towards - (away - towards * along) * self._rule.neg_scale
-        guided = torch.add(empty, step, alpha=self._rule.cfg)
-        seen = Seen(
-            x, sigma, positive, negative, self._rule.cfg, lambda y, side, more: self._sides(y, sigma, (side,), more)[0]
-        )
-        return changed(guided, seen, self._patches), negative
+        return self._mixed(x, sigma, positive, negative, empty)
+
+    def _mixed(
+        self, x: Tensor, sigma: float, positive: Tensor, negative: Tensor | None, empty: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        def ask(y: Tensor, side: str, more: Sequence[RunPatch]) -> Tensor:
+            return self._sides(y, sigma, (side,), more)[0]
+
+        rule = self._rule
+        seen = prepared(Seen(x, sigma, positive, negative, rule.cfg, ask, empty), self._patches)
+        guided = perpendicular(seen.positive, seen.unconditional, empty, rule.cfg, rule.neg_scale)
+        return changed(guided, seen, self._patches), seen.unconditional

@@ -5,15 +5,17 @@ A patch is made anew for each run and may keep what it saw from one call to the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from diffusion.sampling.protocols import Start
+from diffusion.values import Conditioning
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,15 @@ class Seen:
     negative: Tensor | None
     cfg: float
     ask: Callable[[Tensor, str, Sequence[RunPatch]], Tensor]
-    """The clean latent of a side ("positive" or "negative") for some latent, with further patches in place."""
+    """The clean latent of a side ("positive" or "negative"), or of a patch's own prompt, for some latent, with further
+    patches in place."""
+    empty: Tensor | None = None
+    """The clean latent of the empty prompt, where the guider has one."""
+
+    @property
+    def unconditional(self) -> Tensor:
+        """The negative side; zeros where it was not predicted. ComfyUI's patches reckon with those too."""
+        return torch.zeros_like(self.positive) if self.negative is None else self.negative
 
 
 class RunPatch:
@@ -47,19 +57,21 @@ class RunPatch:
 
     needs_negative: bool = False
     """Whether the negative must be predicted even where guidance would not need it."""
+    prompts: Mapping[str, Conditioning] = MappingProxyType({})
+    """Prompts of its own, by the names by which it asks for them."""
 
     def during(self, call: PassInfo) -> AbstractContextManager[object]:
         """Entered around each forward pass; may hook into the network."""
         del call
         return nullcontext()
 
-    def before(self, seen: Seen) -> Tensor:
-        """The clean latent of the positive side, changed before the sides are mixed. Only plain classifier-free
-        guidance asks."""
-        return seen.positive
+    def before(self, seen: Seen) -> Seen:
+        """The sides, changed before they are mixed. Guidance by two prompts does not ask."""
+        return seen
 
     def mix(self, seen: Seen) -> Tensor | None:
-        """The guided clean latent, or None for plain classifier-free guidance."""
+        """The guided clean latent, or None where the patch does not mix; one that does must do so without a negative,
+        too. Perp-Neg does not ask."""
         del seen
         return None
 
@@ -89,9 +101,9 @@ def patches_of(model: object, start: Start, sigmas: Sequence[float]) -> tuple[Ru
 
 
 def prepared(seen: Seen, patches: Sequence[RunPatch]) -> Seen:
-    """What was seen, with the positive side as each patch changes it in turn."""
+    """What was seen, with the sides as each patch changes them in turn."""
     for patch in patches:
-        seen = replace(seen, positive=patch.before(seen))
+        seen = patch.before(seen)
     return seen
 
 
@@ -109,10 +121,10 @@ def changed(guided: Tensor, seen: Seen, patches: Sequence[RunPatch]) -> Tensor:
 
 
 def _mix(seen: Seen, patches: Sequence[RunPatch]) -> Tensor:
-    if seen.negative is None:
-        return seen.positive
     for patch in reversed(patches):
         result = patch.mix(seen)
         if result is not None:
             return result
+    if seen.negative is None:
+        return seen.positive
     return torch.lerp(seen.negative, seen.positive, seen.cfg)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -56,9 +57,9 @@ def test_the_unconditional_part_is_evaluated_even_at_scale_1() -> None:
 class Doubled(RunPatch):
     """Doubles what the positive side adds."""
 
-    def before(self, seen: Seen) -> Tensor:
-        negative = 0 if seen.negative is None else seen.negative
-        return 2 * (seen.positive - negative) + negative
+    def before(self, seen: Seen) -> Seen:
+        step = seen.positive - seen.unconditional
+        return replace(seen, positive=2 * step + seen.unconditional)
 
 
 @pytest.mark.parametrize("cfg", [3.0, 1.0])
