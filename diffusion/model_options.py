@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from diffusion.values import LatentOperation, ModelRef
+from diffusion.values import Conditioning, LatentOperation, ModelRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,71 @@ class LatentOperationOption:
     operation: LatentOperation
 
 
+@dataclass(frozen=True, slots=True)
+class AdaptiveProjectionOption:
+    """Guidance whose part along the positive is multiplied by `eta`, no longer than `norm_threshold` (0: any length),
+    and with `momentum` from step to step."""
+
+    eta: float
+    norm_threshold: float
+    momentum: float
+
+
+@dataclass(frozen=True, slots=True)
+class TangentialDampingOption:
+    """The negative without what is foreign to the positive."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrequencyScalingOption:
+    """Factors for the low and the high frequencies of guidance; `cutoff` says up to where they are low."""
+
+    low: float
+    high: float
+    cutoff: int
+
+
+@dataclass(frozen=True, slots=True)
+class NormedCfgOption:
+    """Guidance that makes no place longer than the positive has it, times `strength`."""
+
+    strength: float
+
+
+@dataclass(frozen=True, slots=True)
+class RenormedCfgOption:
+    """Guidance below the noise level `truncate` only, at most `renorm` times as long as the positive (0: any)."""
+
+    truncate: float
+    renorm: float
+
+
+@dataclass(frozen=True, slots=True)
+class ZeroStarOption:
+    """Guidance away from the negative as far as it fits the positive."""
+
+
+@dataclass(frozen=True, slots=True)
+class MahiroOption:
+    """Guidance replaced by the positive where it is unlike the negative."""
+
+
+@dataclass(frozen=True, slots=True)
+class EpsilonScalingOption:
+    """The predicted noise divided by `factor`."""
+
+    factor: float
+
+
+@dataclass(frozen=True, slots=True)
+class PerpNegOption:
+    """Guidance away from that part of the negative only that is perpendicular to the positive, both seen from the
+    `empty` prompt."""
+
+    empty: Conditioning
+    neg_scale: float
+
+
 ModelOption = (
     RescaleCfgOption
     | ModelSamplingOption
@@ -105,12 +170,35 @@ ModelOption = (
     | TokenMergingOption
     | DownscaleOption
     | LatentOperationOption
+    | AdaptiveProjectionOption
+    | TangentialDampingOption
+    | FrequencyScalingOption
+    | NormedCfgOption
+    | RenormedCfgOption
+    | ZeroStarOption
+    | MahiroOption
+    | EpsilonScalingOption
+    | PerpNegOption
 )
 
-SINGLE = (RescaleCfgOption, ModelSamplingOption, DifferentialOption)
+SINGLE = (RescaleCfgOption, ModelSamplingOption, DifferentialOption, RenormedCfgOption, PerpNegOption)
 """Options of which the last one given counts; of the others, all do, in order."""
 
-BESIDE_THE_NETWORK = (RescaleCfgOption, ModelSamplingOption, DifferentialOption, LatentOperationOption)
+BESIDE_THE_NETWORK = (
+    RescaleCfgOption,
+    ModelSamplingOption,
+    DifferentialOption,
+    LatentOperationOption,
+    AdaptiveProjectionOption,
+    TangentialDampingOption,
+    FrequencyScalingOption,
+    NormedCfgOption,
+    RenormedCfgOption,
+    ZeroStarOption,
+    MahiroOption,
+    EpsilonScalingOption,
+    PerpNegOption,
+)
 """Options that change what is made of a network's output, and nothing inside the network."""
 
 

@@ -6,24 +6,38 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from diffusion.model_options import (
+    AdaptiveProjectionOption,
     DifferentialOption,
     DownscaleOption,
+    EpsilonScalingOption,
     FreeUOption,
+    FrequencyScalingOption,
     HyperTileOption,
     LatentOperationOption,
+    MahiroOption,
     ModelOption,
     ModelSamplingOption,
+    NormedCfgOption,
+    PerpNegOption,
     PerturbedAttentionOption,
+    RenormedCfgOption,
     RescaleCfgOption,
     SelfAttentionOption,
+    TangentialDampingOption,
     TokenMergingOption,
+    ZeroStarOption,
 )
 from diffusion.model_patches.attention_guidance import PerturbedAttention, SelfAttention
 from diffusion.model_patches.differential import Differential
 from diffusion.model_patches.downscale import Downscale
 from diffusion.model_patches.freeu import FreeU
+from diffusion.model_patches.frequencies import FrequencyScaling
+from diffusion.model_patches.guided_length import Mahiro, NormedCfg, RenormedCfg, ZeroStar
 from diffusion.model_patches.latent_operation import ChangedGuidance
+from diffusion.model_patches.perp_neg import PerpNeg
+from diffusion.model_patches.projected import AdaptiveProjection, TangentialDamping
 from diffusion.model_patches.rescale import RescaleCfg
+from diffusion.model_patches.rescaled_noise import EpsilonScaling
 from diffusion.model_patches.tiling import HyperTile
 from diffusion.model_patches.token_merging import TokenMerging
 from diffusion.sampling.discrete import DiscreteSchedule
@@ -85,6 +99,24 @@ def run_patches(
                 found.append(Downscale(unet, levels, option))
             case LatentOperationOption(operation):
                 found.append(ChangedGuidance(operation))
+            case AdaptiveProjectionOption(eta, norm_threshold, momentum):
+                found.append(AdaptiveProjection(eta, norm_threshold, momentum))
+            case TangentialDampingOption():
+                found.append(TangentialDamping())
+            case FrequencyScalingOption(low, high, cutoff):
+                found.append(FrequencyScaling(low, high, cutoff))
+            case NormedCfgOption(strength):
+                found.append(NormedCfg(strength))
+            case RenormedCfgOption(truncate, renorm):
+                found.append(RenormedCfg(truncate, renorm))
+            case ZeroStarOption():
+                found.append(ZeroStar())
+            case MahiroOption():
+                found.append(Mahiro())
+            case EpsilonScalingOption(factor):
+                found.append(EpsilonScaling(factor))
+            case PerpNegOption(empty, neg_scale):
+                found.append(PerpNeg(empty, neg_scale))
             case ModelSamplingOption():
                 pass  # changes the model itself, before the run
     return tuple(found)
