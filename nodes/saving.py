@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from diffusion.errors import blaming
 from diffusion.values import ClipRef, ModelRef, VaeRef
 from nodes.output.filenames import expand
-from nodes.sdk import Context, Help, NodeError, node
+from nodes.sdk import Context, Help, Label, NodeError, Range, node
 
 _CATEGORY = "advanced/merging"
 _PREFIX = Help("How the file name begins, below the output folder; may hold the tokens that *Save picture* knows.")
@@ -91,6 +91,47 @@ def VAESave(
         filename_prefix,
         lambda path: save_vae(context.residency, path, vae, _texts(context), context.progress),
     )
+
+
+@node(title="Extract and save LoRA", category=_CATEGORY, output=True)
+def LoraSave(
+    context: Context,
+    filename_prefix: Annotated[str, _PREFIX] = "loras/latentgraph",
+    rank: Annotated[
+        int, Range(1, 4096), Help("How many directions to keep of each weight: more is nearer, and a larger file.")
+    ] = 8,
+    lora_type: Annotated[
+        Literal["standard", "full_diff"],
+        Label("kind"),
+        Help("standard keeps as many directions as the rank says; full_diff keeps the difference whole."),
+    ] = "standard",
+    bias_diff: Annotated[
+        bool, Label("biases"), Help("Whether the differences of biases and norms are kept, too.")
+    ] = True,
+    model_diff: Annotated[
+        ModelRef | None, Label("model"), Help("The difference of two denoisers, from *Subtract models*.")
+    ] = None,
+    text_encoder_diff: Annotated[
+        ClipRef | None, Label("CLIP"), Help("The difference of two text encoders, from *Subtract text encoders*.")
+    ] = None,
+) -> None:
+    """Writes the difference of two models as a LoRA. Move the file to models/loras and add it to another model with
+    *Load LoRA*; a standard one is an approximation."""
+    from diffusion.saving.lora import LoraForm, save_lora
+
+    if model_diff is None and text_encoder_diff is None:
+        raise NodeError(
+            "There is nothing to save.",
+            input="model_diff",
+            code="missing_input",
+            hint="Connect what *Subtract models* or *Subtract text encoders* gives.",
+        )
+    form = LoraForm(rank, whole=lora_type == "full_diff", biases=bias_diff)
+
+    def write(path: Path) -> None:
+        save_lora(context.residency, path, model_diff, text_encoder_diff, form, _texts(context), context.progress)
+
+    _save(context, filename_prefix, write)
 
 
 def _texts(context: Context) -> dict[str, str]:
