@@ -44,7 +44,7 @@ def SaveImage(
     _write(context, images, filename_prefix, temporary=False)
 
 
-@node(title="Preview picture", category="image", output=True)
+@node(title="Preview picture", category="image", output=True, aliases=("SaveImageWebsocket",))
 def PreviewImage(
     context: Context,
     images: Annotated[Image, Help("One picture or a batch.")],
