@@ -13,6 +13,7 @@ from diffusion.errors import BadDevice
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_COMPUTED = {**_DTYPES, "fp64": torch.float64}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,20 @@ def place(device: str = "auto", precision: str = "auto") -> Placement:
     if dtype == torch.float32:
         _exact_kernels()
     return Placement(found, dtype, vae, clip, f"{found.type}/{_name_of(dtype)}")
+
+
+def computed_in(name: str, placement: Placement) -> torch.dtype:
+    """What a U-Net computes in for which a person chose a type, or `default`. Raises BadDevice when the device has no
+    such arithmetic."""
+    if name == "default":
+        return placement.unet
+    if (placement.device.type, name) in (("cpu", "fp16"), ("mps", "fp64")):
+        raise BadDevice(
+            f"The device {placement.device.type} does not compute models in {name}.",
+            hint="Use bf16 or fp32, or default.",
+            input="dtype",
+        )
+    return _COMPUTED[name]
 
 
 def cpu_computes_bf16() -> bool:

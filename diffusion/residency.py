@@ -37,7 +37,7 @@ from diffusion.control.lora import control_on
 from diffusion.control.network import ControlLora, LoadedControlNet, WrongControlNet, load_control
 from diffusion.detect import detect_file
 from diffusion.detection.text import for_xl
-from diffusion.device import Placement, place
+from diffusion.device import Placement, computed_in, place
 from diffusion.errors import MissingComponent, UnsupportedArchitecture, blaming
 from diffusion.held import held_by
 from diffusion.kept import KeptModels, LoadCounts
@@ -124,7 +124,7 @@ class Residency:
                 found = detect_file(file, ref.config)
                 if found.unet is None:
                     raise _lacks(ref.file, "U-Net", found)
-                dtype = self.placement.unet
+                dtype = computed_in(ref.compute_dtype, self.placement)
                 module = build_unet(
                     found.unet, file, self._place(dtype), use_ema=ref.use_ema, rounded=ROUNDED[ref.weight_dtype]
                 )
@@ -219,8 +219,9 @@ class Residency:
                 raise WrongControlNet(f"{ref.file.name} is a Control-LoRA, and no model that samples was given.")
 
             def on_model() -> LoadedControlNet:
+                base = self.unet(model, hold=False)
                 with _open(ref.file) as file:
-                    return control_on(self.unet(model, hold=False), lora, file, place)
+                    return control_on(base, lora, file, self._place(base.dtype))
 
             found = self._models.get(ControlNetRef(ref.file, model), on_model, LoadedControlNet, "control")
         assert isinstance(found, LoadedControlNet | LoadedAdapter)

@@ -51,6 +51,8 @@ class ModelRef:
     use_ema: bool = False
     weight_dtype: str = "default"
     """What the weights are rounded to when they are read: `fp8_e4m3fn`, `fp8_e5m2`, or `default` for as they are."""
+    compute_dtype: str = "default"
+    """What it computes in: `fp32`, `fp64`, `fp16`, `bf16`, or `default` for what the program was started with."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from diffusion.model_options import (
@@ -18,7 +19,7 @@ from diffusion.model_options import (
     with_option,
 )
 from diffusion.values import LatentOperation, ModelRef
-from nodes.sdk import Choices, Help, Label, Range, node
+from nodes.sdk import Choices, Context, Help, Label, Range, node
 
 _CATEGORY = "model"
 _FACTOR = Range(0.0, 10.0, 0.01)
@@ -56,6 +57,24 @@ def ModelSamplingDiscrete(
     """Says what a model predicts and from which noise it starts, where its file does not say so, or after a LoRA (LCM)
     has changed it."""
     return with_option(model, ModelSamplingOption(sampling, zsnr))
+
+
+@node(title="Compute in", category=_CATEGORY)
+def ModelComputeDtype(
+    context: Context,
+    model: ModelRef,
+    dtype: Annotated[
+        Literal["default", "fp32", "fp64", "fp16", "bf16"],
+        Label("type"),
+        Help("default is what the program was started with. fp32 takes twice the memory of fp16 and is slower."),
+    ] = "default",
+) -> ModelRef:
+    """Lets a model compute with more or fewer digits than others, to see whether black or noisy pictures come from
+    numbers that are too short. The weights are read once more, in that type."""
+    from diffusion.device import computed_in
+
+    computed_in(dtype, context.residency.placement)
+    return replace(model, compute_dtype=dtype)
 
 
 @node(title="Differential diffusion", category=_CATEGORY, version=2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -182,6 +182,24 @@ def test_self_attention_guidance_asks_for_a_negative_prompt(parts: Parts):
             KarrasScheduler(1),
             EmptyLatent(128, 64),
         )
+
+
+def test_a_model_computes_in_the_type_that_was_asked_for(parts: Parts):
+    plain = sample(parts)
+
+    def computed_in(dtype: Any) -> torch.Tensor:
+        model = patches.ModelComputeDtype(parts.context, parts.model, dtype)
+        loaded = parts.context.residency.unet(model)
+        assert loaded.module.conv_in.weight.dtype == loaded.dtype
+        return sample(parts, lambda _: patches.RescaleCFG(model, 0.0))
+
+    assert 1e-4 < apart(computed_in("bf16"), plain) < 0.2
+    assert 0.0 < apart(computed_in("fp64"), plain) < 1e-4
+    assert apart(computed_in("fp32"), plain) < 1e-6
+    again = patches.ModelComputeDtype(parts.context, replace(parts.model, compute_dtype="bf16"), "default")
+    assert again == parts.model
+    with pytest.raises(DiffusionError, match="does not compute models in fp16"):
+        patches.ModelComputeDtype(parts.context, parts.model, "fp16")
 
 
 def test_a_patched_model_can_be_kept_on_disk(parts: Parts):

@@ -77,6 +77,7 @@ def patched(graph: Graph, model: list[Any]) -> list[Any]:
         ("PerturbedAttentionGuidance", {}), ("SelfAttentionGuidance", {}), ("HyperTile", {"tile_size": 32}),
         ("TomePatchModel", {}), ("PatchModelAddDownscale", {"block_number": 1}), ("ModelSamplingDiscrete", {}),
         ("UNetSelfAttentionMultiply", {"q": 0.9}), ("UNetCrossAttentionMultiply", {"out": 1.1}),
+        ("ModelComputeDtype", {"dtype": "fp32"}),
     ):  # fmt: skip
         model = graph.add(name, model=model, **inputs)
     operation = graph.add("LatentOperationTonemapReinhard", multiplier=2.0)
