@@ -49,7 +49,7 @@ def PrimitiveBoolean(value: Annotated[bool, Help(_FEEDS)] = False) -> bool:
     return value
 
 
-@node(title="Join texts", category="utils")
+@node(title="Join texts", category="utils/string")
 def StringConcatenate(
     string_a: Annotated[str, Multiline(), Help("The text that comes first.")] = "",
     string_b: Annotated[str, Multiline(), Help("The text that comes after it.")] = "",

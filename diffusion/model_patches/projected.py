@@ -79,9 +79,9 @@ def damped(one: Tensor, other: Tensor) -> Tensor:
     `other`.
 
     With w the first eigenvector of the 2×2 matrix of their products, that vector is (w₀·one + w₁·other) / √λ, and the
-    product of `one` with it is w₀·√λ.
+    product of `one` with it is w₀·√λ. The matrix is made on the CPU: it takes float64, which Apple's GPUs lack.
     """
-    rows = torch.stack([one.flatten(1), other.flatten(1)], dim=1).double()
+    rows = torch.stack([one.flatten(1), other.flatten(1)], dim=1).cpu().double()
     first = torch.linalg.eigh(rows @ rows.mT).eigenvectors[:, :, -1]
-    shares = (first[:, :1] * first).to(one.dtype)
+    shares = (first[:, :1] * first).to(one)
     return one * shares[:, 0, None, None, None] + other * shares[:, 1, None, None, None]

@@ -51,6 +51,26 @@ WIDGETS = {
     "PrimitiveStringMultiline": ["value"],
     "StringConcatenate": ["string_a", "string_b", "delimiter"],
     "GetImageSize": [],
+    "APG": ["eta", "norm_threshold", "momentum"],
+    "FreSca": ["scale_low", "scale_high", "freq_cutoff"],
+    "RenormCFG": ["cfg_trunc", "renorm_cfg"],
+    "Epsilon Scaling": ["scaling_factor"],
+    "PerpNeg": ["neg_scale"],
+    "ModelComputeDtype": ["dtype"],
+    "StringSubstring": ["string", "start", "end"],
+    "StringCompare": ["string_a", "string_b", "mode", "case_sensitive"],
+    "RegexExtract": [
+        "string",
+        "regex_pattern",
+        "mode",
+        "case_insensitive",
+        "multiline",
+        "dotall",
+        "group_index",
+    ],
+    "RegexReplace": ["string", "regex_pattern", "replace", "case_insensitive", "multiline", "dotall", "count"],
+    "LoraSave": ["filename_prefix", "rank", "lora_type", "bias_diff"],
+    "SaveImageWebsocket": [],
 }
 SOCKETS = {
     "KSampler": {"model": "MODEL", "positive": "CONDITIONING", "negative": "CONDITIONING", "latent_image": "LATENT"},
@@ -74,6 +94,8 @@ SOCKETS = {
     },
     "CLIPTextEncodeControlnet": {"clip": "CLIP", "conditioning": "CONDITIONING"},
     "PreviewAny": {"source": "*"},
+    "PerpNeg": {"model": "MODEL", "empty_conditioning": "CONDITIONING"},
+    "LoraSave": {"model_diff": "MODEL", "text_encoder_diff": "CLIP"},
 }
 OUTPUTS = {
     "CheckpointLoaderSimple": ["MODEL", "CLIP", "VAE"],
