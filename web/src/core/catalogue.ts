@@ -27,7 +27,6 @@ export interface InputSpec {
   help: string;
   modelKind: string | null;
   advanced: boolean;
-  socket: boolean;
 }
 
 export interface OutputSpec {
@@ -95,7 +94,6 @@ function readInput(raw: JsonObject): InputSpec {
     help: text(raw['help']),
     modelKind: text(raw['model_kind']) || null,
     advanced: raw['advanced'] === true,
-    socket: raw['socket'] !== false,
   };
 }
 

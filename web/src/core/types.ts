@@ -83,7 +83,7 @@ export function fittingPort(
   widening: Widening,
 ): { input: string } | { output: number } | null {
   if (loose.side === 'output') {
-    const open = spec.inputs.filter((input) => input.socket && fits(loose.type, input.type, widening));
+    const open = spec.inputs.filter((input) => fits(loose.type, input.type, widening));
     const best =
       open.find((input) => input.type === loose.type && input.widget === null) ??
       open.find((input) => input.type === loose.type) ??

@@ -99,9 +99,7 @@ const WidgetRow = memo(
         )}
         title={problem?.message}
       >
-        {input.socket && (
-          <Port node={node.id} side="input" name={input.name} index={0} type={input.type} linked={linked} />
-        )}
+        <Port node={node.id} side="input" name={input.name} index={0} type={input.type} linked={linked} />
         <span className="row-label" title={input.help}>
           {labelOf(input)}
         </span>
