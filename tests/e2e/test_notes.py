@@ -48,6 +48,15 @@ def test_a_note_is_added_and_drawn_as_markdown(canvas: Page):
     assert saved_document(canvas)["groups"][0]["text"] == TEXT
 
 
+def test_tables_task_lists_and_bare_addresses_are_drawn(canvas: Page):
+    add_note(canvas, "| Steps | Time |\n|---|--:|\n| 20 | 1.2 s |\n\n- [x] red boats\n\nSee https://example.org/table")
+    expect(note(canvas).get_by_role("columnheader")).to_have_text(["Steps", "Time"])
+    expect(note(canvas).get_by_role("cell", name="1.2 s")).to_be_visible()
+    expect(note(canvas).get_by_role("checkbox")).to_be_checked()
+    link = note(canvas).get_by_role("link", name="https://example.org/table")
+    expect(link).to_have_attribute("rel", "noopener noreferrer")
+
+
 def test_html_and_pictures_in_a_note_do_nothing(canvas: Page):
     asked: list[str] = []
     canvas.on("request", lambda request: asked.append(request.url))

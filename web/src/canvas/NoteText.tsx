@@ -1,7 +1,12 @@
 // A note's Markdown, drawn. A module of its own because its library is only loaded once there is a note.
 
 import { memo } from 'react';
-import Markdown, { type Components } from 'react-markdown';
+import Markdown, { type Components, type Options } from 'react-markdown';
+import remarkGfm from 'remark-gfm';
+import { t } from '../i18n/index.ts';
+
+/** Tables, task lists and bare addresses, as people write them everywhere. */
+const PLUGINS: NonNullable<Options['remarkPlugins']> = [remarkGfm];
 
 const COMPONENTS: Components = {
   a: ({ href, children }) => <Outside to={href}>{children}</Outside>,
@@ -9,9 +14,9 @@ const COMPONENTS: Components = {
   img: ({ src, alt }) => <Outside to={src}>{alt || src}</Outside>,
 };
 
-/** A link out of the editor. What has no address that is safe to open is only text. */
+/** A link out of the editor. What has no address that is safe to open, or leads to a place in the note, is only text. */
 function Outside({ to, children }: { to: string | undefined; children: React.ReactNode }) {
-  if (!to) return <span>{children}</span>;
+  if (!to || to.startsWith('#')) return <span>{children}</span>;
   return (
     <a href={to} target="_blank" rel="noopener noreferrer" draggable={false}>
       {children}
@@ -20,5 +25,13 @@ function Outside({ to, children }: { to: string | undefined; children: React.Rea
 }
 
 export default memo(function NoteText({ text }: { text: string }) {
-  return <Markdown components={COMPONENTS}>{text}</Markdown>;
+  return (
+    <Markdown
+      components={COMPONENTS}
+      remarkPlugins={PLUGINS}
+      remarkRehypeOptions={{ footnoteLabel: t('note.footnotes') }}
+    >
+      {text}
+    </Markdown>
+  );
 });
