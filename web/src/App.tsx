@@ -8,6 +8,7 @@ import { Canvas } from './canvas/Canvas.tsx';
 import { useFlowPoint } from './canvas/use-flow-point.ts';
 import { useShortcuts } from './canvas/use-shortcuts.ts';
 import { t } from './i18n/index.ts';
+import { EngineNotice } from './panels/EngineNotice.tsx';
 import { Gallery } from './panels/Gallery.tsx';
 import { Lightbox } from './panels/Lightbox.tsx';
 import { Palette } from './panels/Palette.tsx';
@@ -16,6 +17,7 @@ import { Shortcuts } from './panels/Shortcuts.tsx';
 import { SideRail } from './panels/SideRail.tsx';
 import { TopBar } from './panels/TopBar.tsx';
 import { openFile } from './state/files.ts';
+import { report } from './state/report.ts';
 import { Toasts } from './ui/Toasts.tsx';
 
 export function App() {
@@ -48,7 +50,7 @@ function Page() {
     const file = event.dataTransfer.files[0];
     if (!file) return;
     event.preventDefault();
-    void openFile(file, flowPoint(event.clientX, event.clientY));
+    report(openFile(file, flowPoint(event.clientX, event.clientY)));
   };
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: files can be opened with a button as well
@@ -63,6 +65,7 @@ function Page() {
       <SideRail />
       <main className="stage">
         <Canvas />
+        <EngineNotice />
         <Problems />
       </main>
       <Gallery />

@@ -16,7 +16,9 @@ import './styles/dialogs.css';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { App } from './App.tsx';
+import { t } from './i18n/index.ts';
 import { start } from './start.ts';
+import { report, reportUnhandled } from './state/report.ts';
 import { CrashGuard } from './ui/CrashGuard.tsx';
 
 const root = document.getElementById('root');
@@ -29,4 +31,5 @@ if (root)
     </StrictMode>,
   );
 
-void start();
+reportUnhandled(window);
+report(start(), t('failure.start'));

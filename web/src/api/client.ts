@@ -4,6 +4,7 @@ import { type NodeSpec, readNodeSpec, readWidening, type Widening } from '../cor
 import { isObject, type JsonObject, type JsonValue, parseJson, stringifyJson } from '../core/json.ts';
 import type { Problem } from '../core/problems.ts';
 import type { JobError, JobState, OutputFile } from '../core/run.ts';
+import { t } from '../i18n/index.ts';
 
 const BASE = '/api/v1';
 
@@ -20,12 +21,13 @@ export class ApiError extends Error {
   }
 }
 
+/** Times are in seconds since 1970. */
 export interface Job {
   id: string;
   state: JobState;
-  created_at: number | string;
-  started_at: number | string | null;
-  finished_at: number | string | null;
+  created_at: number;
+  started_at: number | null;
+  finished_at: number | null;
   attempt: number;
   position: number | null;
   error: JobError | null;
@@ -44,21 +46,12 @@ export interface InputImage {
   name: string;
   url: string;
   thumbnail_url: string;
-  width: number | null;
-  height: number | null;
 }
 
 export interface PackReport {
   name: string;
   ok: boolean;
   error: string | null;
-}
-
-export interface SystemInfo {
-  version: string;
-  device: string | null;
-  precision: string | null;
-  engine: string;
 }
 
 const asText = (value: JsonValue | undefined): string | null => (typeof value === 'string' ? value : null);
@@ -92,7 +85,7 @@ async function request(
     response = await fetch(BASE + path, init);
   } catch (cause) {
     if (signal?.aborted) throw cause;
-    throw new ApiError(0, 'unreachable', 'The server cannot be reached. Is it still running?');
+    throw new ApiError(0, 'unreachable', t('server.unreachable'));
   }
   const text = await response.text();
   const value = readReply(text);
@@ -101,19 +94,25 @@ async function request(
   throw new ApiError(
     response.status,
     asText(error['code']) ?? `http_${response.status}`,
-    asText(error['message']) ?? `The server answered ${response.status} ${response.statusText}.`,
+    asText(error['message']) ?? unexplained(response),
     [...readProblems(value?.['problems'], 'error'), ...readProblems(value?.['warnings'], 'warning')],
     Number(response.headers.get('retry-after')) || null,
   );
 }
 
+/** Null for what is no JSON object: a proxy's page, or nothing at all. Its caller makes an error of that. */
 function readReply(text: string): JsonObject | null {
   try {
     const value = parseJson(text);
     return isObject(value) ? value : null;
-  } catch {
-    return null;
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
   }
+}
+
+function unexplained({ ok, status, statusText }: Response): string {
+  return ok ? t('server.unreadable') : t('server.answered', { answer: `${status} ${statusText}`.trim() });
 }
 
 /** Replies are typed by the server's contract; the cast is the one place that trusts it. */
@@ -182,10 +181,6 @@ export async function uploadImage(file: File): Promise<InputImage> {
 
 export async function listInputs(): Promise<InputImage[]> {
   return reply<InputImage[]>((await request('GET', '/inputs'))['inputs']);
-}
-
-export async function getSystem(): Promise<SystemInfo> {
-  return reply<SystemInfo>(await request('GET', '/system'));
 }
 
 export const thumbnailUrl = (type: OutputFile['type'], name: string, size = 256): string =>

@@ -3,12 +3,25 @@
 import type { JobEvent } from '../core/run.ts';
 import { decodePreview, type Preview } from './preview.ts';
 
-export type EngineState = 'starting' | 'ready' | 'restarting' | 'failed';
+export type EngineState = 'starting' | 'ready' | 'restarting' | 'failed' | 'stopped';
+
+/** The device once it is known; what is wrong when something is, from servers that tell. */
+interface EngineFacts {
+  device: string | null;
+  precision: string | null;
+  message?: string | null;
+}
 
 export type ServerEvent =
-  | { type: 'hello'; version: string; engine: EngineState; queue: { running: string[]; queued: string[] } }
-  | { type: 'engine'; state: EngineState; device?: string; precision?: string; message?: string }
+  | ({
+      type: 'hello';
+      version: string;
+      engine: EngineState;
+      queue: { running: string[]; queued: string[] };
+    } & EngineFacts)
+  | ({ type: 'engine'; state: EngineState } & EngineFacts)
   | { type: 'queue'; running: string[]; queued: string[] }
+  | { type: 'error'; error: { code: string; message: string } }
   | JobEvent;
 
 export interface Listener {

@@ -4,6 +4,7 @@ import { useReactFlow } from '@xyflow/react';
 import { ContextMenu } from 'radix-ui';
 import { type MouseEvent, type ReactNode, useState } from 'react';
 import { useGraph } from '../state/graph.ts';
+import { report } from '../state/report.ts';
 import { ContextItems, type MenuEntry } from '../ui/Menu.tsx';
 import { canvasEntries, frameEntries, linkEntries, nodeEntries, noteEntries } from './menu-entries.tsx';
 import { useArrange } from './use-arrange.ts';
@@ -39,7 +40,7 @@ export function CanvasMenu({ children }: { children: ReactNode }) {
           page: { x, y },
           at: [point.x, point.y],
           arrange,
-          fit: () => void fitView(200),
+          fit: () => report(fitView(200)),
         }),
       );
     }

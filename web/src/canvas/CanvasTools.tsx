@@ -3,6 +3,7 @@
 import { Panel, useReactFlow, useStore } from '@xyflow/react';
 import { Map as MapIcon, Maximize, Minus, Plus, Workflow } from 'lucide-react';
 import { t } from '../i18n/index.ts';
+import { report } from '../state/report.ts';
 import { useSettings } from '../state/settings.ts';
 import { IconButton } from '../ui/Button.tsx';
 import { useArrange } from './use-arrange.ts';
@@ -16,17 +17,17 @@ export function CanvasTools() {
   const minimap = useSettings((state) => state.minimap);
   return (
     <Panel position="bottom-left" className="tools">
-      <IconButton side="top" label={t('canvas.zoomOut')} onClick={() => void flow.zoomOut()}>
+      <IconButton side="top" label={t('canvas.zoomOut')} onClick={() => report(flow.zoomOut())}>
         <Minus size={16} />
       </IconButton>
-      <button type="button" className="tools-zoom" onClick={() => void flow.zoomTo(1)} title="100 %">
+      <button type="button" className="tools-zoom" onClick={() => report(flow.zoomTo(1))} title="100 %">
         {zoom} %
       </button>
-      <IconButton side="top" label={t('canvas.zoomIn')} onClick={() => void flow.zoomIn()}>
+      <IconButton side="top" label={t('canvas.zoomIn')} onClick={() => report(flow.zoomIn())}>
         <Plus size={16} />
       </IconButton>
       <span className="tools-line" />
-      <IconButton side="top" label={t('canvas.fit')} keys="F" onClick={() => void fitView(200)}>
+      <IconButton side="top" label={t('canvas.fit')} keys="F" onClick={() => report(fitView(200))}>
         <Maximize size={16} />
       </IconButton>
       <IconButton side="top" label={t('canvas.arrange')} keys="L" onClick={arrange}>

@@ -6,6 +6,7 @@ import type { Point } from '../core/document.ts';
 import { moveGroups, moveNodes } from '../core/edit.ts';
 import { arrange } from '../core/layout.ts';
 import { selectedIds, useGraph } from '../state/graph.ts';
+import { report } from '../state/report.ts';
 import { useFit } from './use-fit-on-load.ts';
 
 export function useArrange(): () => void {
@@ -37,6 +38,6 @@ export function useArrange(): () => void {
       return moveNodes(moveGroups(doc, notes), corners);
     });
     // The new places reach React Flow with its next render.
-    requestAnimationFrame(() => void fitView(250));
+    requestAnimationFrame(() => report(fitView(250)));
   }, [flow, fitView]);
 }

@@ -11,6 +11,7 @@ import {
 } from '@xyflow/react';
 import { useCallback, useEffect, useRef } from 'react';
 import { useGraph } from '../state/graph.ts';
+import { report } from '../state/report.ts';
 
 const MARGIN = 24;
 /** The height of the tools in the corner, and of the minimap: cards keep clear of the first, and of both if they can. */
@@ -57,7 +58,7 @@ export function useFitOnLoad(): (event: unknown) => void {
     const opened = last.epoch !== epoch;
     if (!opened && (last.moved || last.size === size)) return;
     fitted.current = { epoch, size, moved: false };
-    void fitView(opened ? 0 : 150).then(() => useGraph.setState({ settling: false }));
+    report(fitView(opened ? 0 : 150).then(() => useGraph.setState({ settling: false })));
   }, [ready, epoch, width, height, fitView, store]);
 
   // Moves that the program makes come without an event.

@@ -55,7 +55,10 @@ test('a second attempt starts from nothing', () => {
 
 test('a failure marks its node, and no node is left running', () => {
   const error = { code: 'x', message: 'broke', node: '3', class_type: 'K', input: null, detail: null };
-  const run = applyEvents(startRun(job), [...events.slice(0, 5), { job, seq: 6, type: 'job_failed', error }]);
+  const run = applyEvents(startRun(job), [
+    ...events.slice(0, 5),
+    { job, seq: 6, type: 'job_failed', error, outputs: {} },
+  ]);
   expect(run.state).toBe('failed');
   expect(run.error).toEqual(error);
   expect(run.nodes['3']?.phase).toBe('failed');

@@ -25,21 +25,13 @@ export type JobState = 'queued' | 'running' | 'done' | 'failed' | 'cancelled';
 export type JobEvent = { job: string; seq: number } & (
   | { type: 'job_queued'; position: number }
   | { type: 'job_started'; attempt: number; nodes: number; cached: number }
-  | { type: 'nodes_cached'; nodes: string[]; outputs?: Record<string, OutputFile[]> }
+  | { type: 'nodes_cached'; nodes: string[]; outputs: Record<string, OutputFile[]> }
   | { type: 'node_started'; node: string }
   | { type: 'node_progress'; node: string; done: number; total: number }
   | { type: 'node_done'; node: string; seconds: number; outputs: OutputFile[]; finished: number }
-  | {
-      type: 'node_failed';
-      node: string;
-      class_type: string;
-      input: string | null;
-      code: string;
-      message: string;
-      detail: string | null;
-    }
+  | ({ type: 'node_failed'; node: string } & Omit<JobError, 'node'>)
   | { type: 'job_done'; seconds: number; outputs: Record<string, OutputFile[]> }
-  | { type: 'job_failed'; error: JobError }
+  | { type: 'job_failed'; error: JobError; outputs: Record<string, OutputFile[]> }
   | { type: 'job_cancelled' }
 );
 
@@ -56,6 +48,8 @@ export interface NodeRun {
 export interface Run {
   readonly job: string;
   readonly state: JobState;
+  /** Counts how often the server began it: again after a crash. 0 before the first. */
+  readonly attempt: number;
   readonly position: number;
   readonly seq: number;
   readonly total: number;
@@ -70,6 +64,7 @@ const IDLE: NodeRun = { phase: 'idle', done: 0, total: 0, seconds: null, outputs
 export const startRun = (job: string): Run => ({
   job,
   state: 'queued',
+  attempt: 0,
   position: 0,
   seq: 0,
   total: 0,
@@ -115,8 +110,8 @@ function mark(draft: Draft, id: string, change: Partial<NodeRun>): void {
   draft.nodes[id] = { ...(draft.nodes[id] ?? IDLE), ...change };
 }
 
-function show(draft: Draft, outputs: Readonly<Record<string, readonly OutputFile[]>> | undefined): void {
-  for (const [id, files] of Object.entries(outputs ?? {})) mark(draft, id, { outputs: files });
+function show(draft: Draft, outputs: Readonly<Record<string, readonly OutputFile[]>>): void {
+  for (const [id, files] of Object.entries(outputs)) mark(draft, id, { outputs: files });
 }
 
 /** Nodes that were still running when the job ended are no longer. */
@@ -133,13 +128,8 @@ function fold(draft: Draft, event: JobEvent): void {
       draft.position = event.position;
       break;
     case 'job_started':
-      Object.assign(draft, {
-        state: 'running',
-        total: event.nodes,
-        finished: event.cached,
-        nodes: {},
-        error: null,
-      });
+      draft.attempt = event.attempt;
+      Object.assign(draft, { state: 'running', total: event.nodes, finished: event.cached, nodes: {}, error: null });
       break;
     case 'nodes_cached':
       for (const id of event.nodes) mark(draft, id, { phase: 'cached' });

@@ -5,13 +5,16 @@ import en from './en.json' with { type: 'json' };
 
 const instance = i18next.createInstance();
 
-void instance.init({
-  lng: 'en',
-  fallbackLng: 'en',
-  resources: { en: { translation: en } },
-  interpolation: { escapeValue: false },
-  initAsync: false,
-});
+// Nothing is fetched, so that the first text can be asked for at once.
+instance
+  .init({
+    lng: 'en',
+    fallbackLng: 'en',
+    resources: { en: { translation: en } },
+    interpolation: { escapeValue: false },
+    initAsync: false,
+  })
+  .catch(console.error);
 
 export const t = (key: string, options: Record<string, unknown> = {}): string => instance.t(key, options);
 

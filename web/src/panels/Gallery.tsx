@@ -1,14 +1,16 @@
 // Everything that was made, newest first. It comes from the server, so a reload loses nothing.
 
-import { ImageIcon, X } from 'lucide-react';
+import { ImageIcon, ImageOff, X } from 'lucide-react';
 import { useMemo } from 'react';
 import type { Job } from '../api/client.ts';
 import type { OutputFile } from '../core/run.ts';
 import { t } from '../i18n/index.ts';
 import { useJobs } from '../state/jobs.ts';
-import { loadMoreJobs } from '../state/live.ts';
+import { loadMoreJobs } from '../state/recent.ts';
+import { report } from '../state/report.ts';
 import { useUi } from '../state/ui.ts';
 import { Button, IconButton } from '../ui/Button.tsx';
+import { Thumbnail } from '../ui/Thumbnail.tsx';
 
 interface GalleryItem {
   file: OutputFile;
@@ -66,12 +68,16 @@ function OpenGallery() {
                 aria-label={t('gallery.picture', { name: file.filename })}
                 onClick={() => useUi.setState({ lightbox: { file, job: job.id } })}
               >
-                <img src={file.thumbnail_url ?? file.url} alt={file.filename} loading="lazy" />
+                <Thumbnail
+                  src={file.thumbnail_url ?? file.url}
+                  alt={file.filename}
+                  blank={<ImageOff size={20} />}
+                />
               </button>
             ))}
           </div>
           {next && (
-            <Button look="soft" onClick={() => void loadMoreJobs()}>
+            <Button look="soft" onClick={() => report(loadMoreJobs(), t('gallery.moreFailed'))}>
               {t('gallery.more')}
             </Button>
           )}

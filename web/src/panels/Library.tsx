@@ -9,6 +9,7 @@ import { searchNodes } from '../core/search.ts';
 import { t } from '../i18n/index.ts';
 import { TypeDot } from '../nodes/NodeHelp.tsx';
 import { useCatalogue } from '../state/catalogue.ts';
+import { useJobs } from '../state/jobs.ts';
 
 function byCategory(specs: readonly NodeSpec[]): [string, NodeSpec[]][] {
   const groups = new Map<string, NodeSpec[]>();
@@ -23,9 +24,17 @@ export const categoryName = (category: string): string =>
     .map((part) => part.charAt(0).toUpperCase() + part.slice(1).replaceAll('_', ' '))
     .join(' / ');
 
+/** Why there are no nodes to choose from yet. */
+export function useNoNodes(): string {
+  const broken = useJobs(({ engine }) => engine?.state === 'failed' || engine?.state === 'stopped');
+  return t(broken ? 'palette.unavailable' : 'palette.loading');
+}
+
 export function Library() {
   const catalogue = useCatalogue((state) => state.catalogue);
   const packs = useCatalogue((state) => state.packs);
+  const ready = useCatalogue((state) => state.ready);
+  const noNodes = useNoNodes();
   const [query, setQuery] = useState('');
   const found = useMemo(() => searchNodes([...catalogue.specs.values()], query), [catalogue, query]);
   const broken = packs.filter((pack) => !pack.ok);
@@ -41,7 +50,7 @@ export function Library() {
           onChange={(event) => setQuery(event.target.value)}
         />
       </label>
-      <p className="panel-hint">{t('panel.nodesHelp')}</p>
+      <p className="panel-hint">{ready ? t('panel.nodesHelp') : noNodes}</p>
       {query
         ? found.map((spec) => <Entry key={spec.id} spec={spec} />)
         : byCategory(found).map(([category, specs]) => (
@@ -56,7 +65,7 @@ export function Library() {
               ))}
             </details>
           ))}
-      {query && found.length === 0 && <p className="panel-empty">{t('palette.none', { query })}</p>}
+      {ready && query && found.length === 0 && <p className="panel-empty">{t('palette.none', { query })}</p>}
       {broken.map((pack) => (
         <p key={pack.name} className="pack-error">
           <b>{pack.name}</b> {pack.error}

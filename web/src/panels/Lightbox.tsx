@@ -7,6 +7,7 @@ import type { OutputFile } from '../core/run.ts';
 import { t } from '../i18n/index.ts';
 import { openJobWorkflow } from '../state/files.ts';
 import { useJobs } from '../state/jobs.ts';
+import { report } from '../state/report.ts';
 import { type LightboxItem, useUi } from '../state/ui.ts';
 import { Button, IconButton } from '../ui/Button.tsx';
 import { duration, toDate } from '../ui/format.ts';
@@ -122,7 +123,7 @@ function Facts({ item }: { item: LightboxItem }) {
             icon={<FolderInput size={14} />}
             data-testid="load-workflow"
             onClick={() => {
-              if (item.job) void openJobWorkflow(item.job).then((opened) => opened && close());
+              if (item.job) report(openJobWorkflow(item.job).then((opened) => opened && close()));
             }}
           >
             {t('gallery.loadWorkflow')}

@@ -12,7 +12,7 @@ import { HelpText, TypeDot } from '../nodes/NodeHelp.tsx';
 import { useCatalogue } from '../state/catalogue.ts';
 import { type PaletteRequest, useUi } from '../state/ui.ts';
 import { cx } from '../ui/cx.ts';
-import { categoryName } from './Library.tsx';
+import { categoryName, useNoNodes } from './Library.tsx';
 
 const WIDTH = 560;
 const HEIGHT = 380;
@@ -42,6 +42,7 @@ function OpenPalette({ request }: { request: PaletteRequest }) {
   const { loose } = request;
   const catalogue = useCatalogue((state) => state.catalogue);
   const ready = useCatalogue((state) => state.ready);
+  const noNodes = useNoNodes();
   const [query, setQuery] = useState('');
   const [active, setActive] = useState(0);
   const box = useRef<HTMLDivElement>(null);
@@ -130,7 +131,7 @@ function OpenPalette({ request }: { request: PaletteRequest }) {
           ))}
           {found.length === 0 && (
             <p className="panel-empty">
-              {!ready ? t('palette.loading') : query ? t('palette.none', { query }) : t('palette.noneFits')}
+              {!ready ? noNodes : query ? t('palette.none', { query }) : t('palette.noneFits')}
             </p>
           )}
         </div>

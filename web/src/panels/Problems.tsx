@@ -8,6 +8,7 @@ import { t } from '../i18n/index.ts';
 import { catalogueNow } from '../state/catalogue.ts';
 import { useGraph } from '../state/graph.ts';
 import { useJobs } from '../state/jobs.ts';
+import { report } from '../state/report.ts';
 import { useUi } from '../state/ui.ts';
 import { IconButton } from '../ui/Button.tsx';
 
@@ -62,7 +63,7 @@ function Line({ problem }: { problem: Problem }) {
   const go = () => {
     if (!node) return;
     useGraph.getState().select([node.id]);
-    void flow.fitView({ nodes: [{ id: node.id }], padding: 0.4, maxZoom: 1, duration: 300 });
+    report(flow.fitView({ nodes: [{ id: node.id }], padding: 0.4, maxZoom: 1, duration: 300 }));
   };
   const Icon = problem.severity === 'error' ? CircleAlert : TriangleAlert;
   return (

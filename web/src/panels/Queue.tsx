@@ -6,10 +6,12 @@ import { progress } from '../core/run.ts';
 import { t } from '../i18n/index.ts';
 import { openJobWorkflow } from '../state/files.ts';
 import { useJobs } from '../state/jobs.ts';
-import { loadMoreJobs } from '../state/live.ts';
+import { loadMoreJobs } from '../state/recent.ts';
+import { report } from '../state/report.ts';
 import { cancelById } from '../state/run.ts';
 import { Button, IconButton } from '../ui/Button.tsx';
 import { duration, formatMoment } from '../ui/format.ts';
+import { Thumbnail } from '../ui/Thumbnail.tsx';
 
 const ICONS = {
   queued: Clock,
@@ -36,7 +38,7 @@ export function Queue() {
         <Entry key={job.id} job={job} />
       ))}
       {next && (
-        <Button look="soft" onClick={() => void loadMoreJobs()}>
+        <Button look="soft" onClick={() => report(loadMoreJobs(), t('gallery.moreFailed'))}>
           {t('gallery.more')}
         </Button>
       )}
@@ -51,14 +53,17 @@ function Entry({ job }: { job: Job }) {
   const open = job.state === 'queued' || job.state === 'running';
   const took = duration(job.started_at, job.finished_at);
   const percent = run && job.state === 'running' ? `${Math.round(progress(run) * 100)} %` : null;
+  const blank = (
+    <span className="job-picture job-blank">
+      <Icon size={16} aria-hidden="true" />
+    </span>
+  );
   return (
     <div className={`job is-${job.state}`} data-testid={`job-${job.id}`} data-state={job.state}>
       {picture?.thumbnail_url ? (
-        <img className="job-picture" src={picture.thumbnail_url} alt="" loading="lazy" />
+        <Thumbnail className="job-picture" src={picture.thumbnail_url} alt="" blank={blank} />
       ) : (
-        <span className="job-picture job-blank">
-          <Icon size={16} aria-hidden="true" />
-        </span>
+        blank
       )}
       <div className="job-text">
         <b>{job.title || t('top.untitled')}</b>
@@ -73,11 +78,11 @@ function Entry({ job }: { job: Job }) {
         )}
       </div>
       {open ? (
-        <IconButton label={t('queue.cancel')} onClick={() => void cancelById(job.id)}>
+        <IconButton label={t('queue.cancel')} onClick={() => report(cancelById(job.id))}>
           <X size={16} />
         </IconButton>
       ) : (
-        <IconButton label={t('queue.load')} onClick={() => void openJobWorkflow(job.id)}>
+        <IconButton label={t('queue.load')} onClick={() => report(openJobWorkflow(job.id))}>
           <FolderInput size={16} />
         </IconButton>
       )}

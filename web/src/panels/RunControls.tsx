@@ -4,6 +4,7 @@ import { Minus, Play, Plus, Square } from 'lucide-react';
 import { isFinished } from '../core/run.ts';
 import { t } from '../i18n/index.ts';
 import { useJobs } from '../state/jobs.ts';
+import { report } from '../state/report.ts';
 import { cancelRun, runWorkflow } from '../state/run.ts';
 import { useSettings } from '../state/settings.ts';
 import { Button } from '../ui/Button.tsx';
@@ -13,7 +14,8 @@ import { Tip } from '../ui/Tip.tsx';
 const MAX_BATCH = 100;
 
 export function RunControls() {
-  const ready = useJobs((state) => state.connection === 'live' && state.engine === 'ready');
+  const live = useJobs((state) => state.connection === 'live');
+  const ready = useJobs((state) => live && state.engine?.state === 'ready');
   const submitting = useJobs((state) => state.submitting);
   const busy = useJobs(
     (state) => state.queue.running.length > 0 || (state.run !== null && !isFinished(state.run.state)),
@@ -29,7 +31,7 @@ export function RunControls() {
           data-testid="run-button"
           disabled={!ready || submitting}
           icon={<Play size={14} fill="currentColor" aria-hidden="true" />}
-          onClick={() => void runWorkflow()}
+          onClick={() => report(runWorkflow())}
         >
           {t('top.run')}
           {waiting > 0 && (
@@ -43,9 +45,9 @@ export function RunControls() {
         look="soft"
         className="cancel-button"
         data-testid="cancel-button"
-        disabled={!busy}
+        disabled={!live || !busy}
         icon={<Square size={12} fill="currentColor" aria-hidden="true" />}
-        onClick={() => void cancelRun()}
+        onClick={() => report(cancelRun())}
       >
         {t('top.cancel')}
       </Button>

@@ -37,25 +37,21 @@ function runLine(run: Run): Line | null {
   }
 }
 
-function statusLine({ connection, engine, system, run }: JobsState): Line {
-  const facts = {
-    version: system?.version ?? '',
-    device: system?.device ?? '',
-    precision: system?.precision ?? '',
-  };
+function statusLine({ connection, version, engine, run }: JobsState): Line {
   if (connection === 'lost') return { tone: 'bad', text: t('status.lost'), help: t('status.lostHelp') };
   if (connection === 'connecting' || engine === null)
     return { tone: 'idle', text: t('status.connecting'), help: '' };
-  if (engine === 'failed') return { tone: 'bad', text: t('status.failed'), help: t('status.failedHelp') };
-  if (engine !== 'ready')
-    return { tone: 'idle', text: t(`status.${engine}`), help: t('status.startingHelp') };
-  const ready = t('status.readyHelp', facts);
+  const { state, device, precision, message } = engine;
+  if (state === 'failed' || state === 'stopped')
+    return { tone: 'bad', text: t(`status.${state}`), help: message ?? t(`status.${state}Help`) };
+  if (state !== 'ready')
+    return { tone: 'idle', text: t(`status.${state}`), help: message ?? t('status.startingHelp') };
+  const ready = [t('status.version', { version }), device, precision].filter(Boolean).join(', ');
   const line = run && runLine(run);
   if (line) return { ...line, help: line.help || ready };
-  const known = facts.device !== '' && facts.device !== 'auto';
   return {
     tone: 'good',
-    text: known ? t('status.readyOn', { device: facts.device.toUpperCase() }) : t('status.ready'),
+    text: device ? t('status.readyOn', { device: device.toUpperCase() }) : t('status.ready'),
     help: ready,
   };
 }

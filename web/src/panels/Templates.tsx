@@ -6,6 +6,14 @@ import { ApiError, listTemplates, type Template } from '../api/client.ts';
 import { t } from '../i18n/index.ts';
 import { openTemplate } from '../state/files.ts';
 import { useJobs } from '../state/jobs.ts';
+import { report } from '../state/report.ts';
+import { Thumbnail } from '../ui/Thumbnail.tsx';
+
+const BLANK = (
+  <span className="template-blank">
+    <Workflow size={24} aria-hidden="true" />
+  </span>
+);
 
 export function Templates() {
   const live = useJobs((state) => state.connection === 'live');
@@ -13,15 +21,15 @@ export function Templates() {
   const [failed, setFailed] = useState('');
   // biome-ignore lint/correctness/useExhaustiveDependencies: asked again when the connection comes back
   useEffect(() => {
-    listTemplates()
-      .then((found) => {
-        setTemplates(found);
-        setFailed('');
-      })
-      .catch((error: unknown) => {
-        if (!(error instanceof ApiError)) throw error;
-        setFailed(error.message);
-      });
+    const refused = (error: unknown) => {
+      if (!(error instanceof ApiError)) throw error;
+      setFailed(error.message);
+    };
+    const show = (found: readonly Template[]) => {
+      setTemplates(found);
+      setFailed('');
+    };
+    report(listTemplates().then(show, refused));
   }, [live]);
   return (
     <div className="panel-body templates">
@@ -37,15 +45,9 @@ export function Templates() {
           type="button"
           className="template"
           data-testid={`template-${template.name}`}
-          onClick={() => void openTemplate(template.name, template.title)}
+          onClick={() => report(openTemplate(template.name, template.title))}
         >
-          {template.thumbnail_url ? (
-            <img src={template.thumbnail_url} alt="" loading="lazy" />
-          ) : (
-            <span className="template-blank">
-              <Workflow size={24} aria-hidden="true" />
-            </span>
-          )}
+          {template.thumbnail_url ? <Thumbnail src={template.thumbnail_url} alt="" blank={BLANK} /> : BLANK}
           <span className="template-text">
             <b>{template.title}</b>
             <span>{template.description}</span>

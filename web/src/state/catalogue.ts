@@ -1,4 +1,4 @@
-// The node catalogue from the server, asked for until the engine has one.
+// The node catalogue from the server, asked for while the engine starts.
 
 import { create } from 'zustand';
 import { ApiError, getNodes, type PackReport } from '../api/client.ts';
@@ -8,24 +8,28 @@ interface CatalogueState {
   catalogue: Catalogue;
   packs: readonly PackReport[];
   ready: boolean;
+  /** The fetch that is under way: whoever asks meanwhile waits for the same one. */
+  loading: Promise<void> | null;
 }
+
+const LONGEST_PAUSE_SECONDS = 2;
 
 export const useCatalogue = create<CatalogueState>()(() => ({
   catalogue: EMPTY_CATALOGUE,
   packs: [],
   ready: false,
+  loading: null,
 }));
 
 export const catalogueNow = (): Catalogue => useCatalogue.getState().catalogue;
 
-let loading: Promise<void> | null = null;
-
-/** Fetches the catalogue, waiting while the engine starts; gives up only on an answer that waiting cannot mend. */
+/** Fetches the catalogue, waiting while the engine starts. Fails where waiting does not help. */
 export function loadCatalogue(): Promise<void> {
-  loading ??= fetchUntilReady().finally(() => {
-    loading = null;
-  });
-  return loading;
+  const { loading } = useCatalogue.getState();
+  if (loading) return loading;
+  const started = fetchUntilReady().finally(() => useCatalogue.setState({ loading: null }));
+  useCatalogue.setState({ loading: started });
+  return started;
 }
 
 async function fetchUntilReady(): Promise<void> {
@@ -35,8 +39,12 @@ async function fetchUntilReady(): Promise<void> {
       useCatalogue.setState({ catalogue: buildCatalogue(specs, widening), packs, ready: true });
       return;
     } catch (error) {
-      if (!(error instanceof ApiError) || (error.status !== 503 && error.status !== 0)) throw error;
-      const seconds = Math.min(error.retryAfter ?? 1, 2);
+      if (!(error instanceof ApiError)) throw error;
+      // What keeps the engine from starting comes with its state, for the page to show; it is asked again when that
+      // changes.
+      if (error.code === 'engine_failed') return;
+      if (error.code !== 'engine_not_ready') throw error;
+      const seconds = Math.min(error.retryAfter ?? 1, LONGEST_PAUSE_SECONDS);
       await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
     }
   }

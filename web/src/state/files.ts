@@ -10,11 +10,16 @@ import { estimateSize, withPositions } from '../core/layout.ts';
 import { spreadDocument } from '../core/spread-document.ts';
 import { t } from '../i18n/index.ts';
 import { catalogueNow, loadCatalogue } from './catalogue.ts';
+import { download } from './download.ts';
 import { useGraph } from './graph.ts';
 import { forgetRun } from './jobs.ts';
+import { report } from './report.ts';
 import { toast, useUi } from './ui.ts';
 
 export const DEFAULT_TEMPLATE = 'text-to-image';
+
+/** The node that a dropped picture becomes. */
+const LOAD_IMAGE = 'LoadImage';
 
 /** Shows a document that the server gave. Cards without a place are arranged; ComfyUI's are smaller, so a layout that
  * was made for them is spread until none of ours overlap. */
@@ -61,8 +66,8 @@ const withoutEnding = (name: string): string => name.replace(/\.[^.]+$/, '');
 
 /** A picture without a workflow becomes a Load image node; everything else must hold a workflow. */
 export async function openFile(file: File, at: Point | null): Promise<boolean> {
-  await loadCatalogue();
   try {
+    await loadCatalogue();
     const document = await readWorkflowFile(file);
     const title = file.type.startsWith('image/') && titleOf(document);
     show(document, title || withoutEnding(file.name), document['from_comfyui'] === true);
@@ -78,9 +83,7 @@ export async function openFile(file: File, at: Point | null): Promise<boolean> {
 }
 
 function addImageNode(file: File, at: Point): Promise<boolean> {
-  const spec = [...catalogueNow().specs.values()].find((each) =>
-    each.inputs.some((input) => input.widget === 'image'),
-  );
+  const spec = findSpec(catalogueNow(), LOAD_IMAGE);
   const input = spec?.inputs.find((each) => each.widget === 'image');
   if (!spec || !input) {
     toast('error', t('file.openNamedFailed', { name: file.name }), t('file.noWorkflowInside'));
@@ -102,19 +105,15 @@ export function chooseFile(): void {
   picker.accept = '.json,.png,.webp,application/json,image/png,image/webp';
   picker.onchange = () => {
     const file = picker.files?.[0];
-    if (file) void openFile(file, null);
+    if (file) report(openFile(file, null));
   };
   picker.click();
 }
 
 export function saveFile(): void {
   const { doc, name } = useGraph.getState();
-  const text = stringifyJson(writeDocument(doc), 2);
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(new Blob([text], { type: 'application/json' }));
-  link.download = `${(name || t('file.untitled')).replace(/[^\p{L}\p{N} ._-]+/gu, '-')}.json`;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  const plain = (name || t('file.untitled')).replace(/[^\p{L}\p{N} ._-]+/gu, '-');
+  download(stringifyJson(writeDocument(doc), 2), `${plain}.json`);
 }
 
 export function newDocument(): void {

@@ -1,8 +1,13 @@
 // Holds that what the canvas shows of a job does not depend on the order in which answers and events arrive.
 
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import type { Job } from '../api/client.ts';
+import { ApiError, getJob, type Job } from '../api/client.ts';
+import type { Listener, ServerEvent } from '../api/events.ts';
 import type { JobEvent } from '../core/run.ts';
+import { expectJob, follow, resume } from './follow.ts';
+import { forgetRun, useJobs } from './jobs.ts';
+import { createLive } from './live.ts';
+import { useUi } from './ui.ts';
 
 const job = (fields: Partial<Job>): Job => ({
   id: 'j',
@@ -20,113 +25,192 @@ const job = (fields: Partial<Job>): Job => ({
 
 vi.mock('../api/client.ts', async (original) => ({
   ...(await original<typeof import('../api/client.ts')>()),
-  getJob: vi.fn(async (id: string) => job({ id, state: id === 'old' ? 'done' : 'running' })),
-  getSystem: vi.fn(async () => ({ version: '1', device: 'cpu', precision: 'fp32', engine: 'ready' })),
+  getJob: vi.fn(),
   getNodes: vi.fn(async () => ({ specs: [], packs: [] })),
   listJobs: vi.fn(async () => ({ jobs: [job({ id: 'j' })], next: null })),
 }));
 
-class FakeSocket {
-  static readonly OPEN = 1;
-  static last: FakeSocket | null = null;
-  readyState = 1;
-  sent: string[] = [];
-  onopen: (() => void) | null = null;
-  onclose: (() => void) | null = null;
-  onmessage: ((message: { data: unknown }) => void) | null = null;
+const subscribe = vi.fn<(job: string, since: number) => void>();
+const close = vi.fn();
 
-  constructor() {
-    FakeSocket.last = this;
-  }
-
-  send(text: string): void {
-    this.sent.push(text);
-  }
-
-  close(): void {}
-}
-
-const socket = (): FakeSocket => {
-  if (!FakeSocket.last) throw new Error('not connected');
-  return FakeSocket.last;
-};
-const receive = (event: object): void => socket().onmessage?.({ data: JSON.stringify(event) });
-
-const events: JobEvent[] = [
-  { job: 'j', seq: 1, type: 'job_started', attempt: 1, nodes: 2, cached: 0 },
-  { job: 'j', seq: 2, type: 'node_started', node: '1' },
-  { job: 'j', seq: 3, type: 'node_done', node: '1', seconds: 1, outputs: [], finished: 1 },
-  { job: 'j', seq: 4, type: 'node_started', node: '2' },
+const begun = (id: string): JobEvent[] => [
+  { job: id, seq: 1, type: 'job_started', attempt: 1, nodes: 2, cached: 0 },
+  { job: id, seq: 2, type: 'node_started', node: '1' },
+  { job: id, seq: 3, type: 'node_done', node: '1', seconds: 1, outputs: [], finished: 1 },
+  { job: id, seq: 4, type: 'node_started', node: '2' },
 ];
+const done = (id: string): JobEvent => ({ job: id, seq: 5, type: 'job_done', seconds: 1, outputs: {} });
+const events = begun('j');
 
-let live: typeof import('./live.ts');
-let jobs: typeof import('./jobs.ts').useJobs;
+let listener: Listener;
+let live: ReturnType<typeof createLive>;
 
-beforeEach(async () => {
+const receive = (...sent: ServerEvent[]): void => {
+  for (const event of sent) listener.onEvent(event);
+};
+
+const hello = (queue: { running: string[]; queued: string[] }): void =>
+  receive({ type: 'hello', version: '1', engine: 'ready', device: 'cpu', precision: 'fp32', queue });
+
+beforeEach(() => {
   vi.useFakeTimers();
-  vi.stubGlobal('WebSocket', FakeSocket);
-  vi.stubGlobal('window', { location: { protocol: 'http:', host: 'x' } });
-  vi.resetModules();
-  live = await import('./live.ts');
-  jobs = (await import('./jobs.ts')).useJobs;
-  live.connectLive();
-  socket().onopen?.();
+  vi.clearAllMocks();
+  vi.mocked(getJob).mockImplementation(async (id) => job({ id }));
+  useJobs.setState(useJobs.getInitialState());
+  useUi.setState(useUi.getInitialState());
+  live = createLive((told) => {
+    listener = told;
+    return { subscribe, close };
+  });
+  listener.onOpen();
 });
 
 afterEach(() => {
+  live.close();
   vi.useRealTimers();
-  vi.unstubAllGlobals();
 });
 
 const shown = () => {
   vi.advanceTimersByTime(50);
-  return Object.entries(jobs.getState().run?.nodes ?? {}).map(([id, node]) => `${id} ${node.phase}`);
+  return Object.entries(useJobs.getState().run?.nodes ?? {}).map(([id, node]) => `${id} ${node.phase}`);
 };
 
-test('events that come before the answer to the POST are not lost', () => {
-  for (const event of events.slice(0, 3)) receive(event);
-  live.follow('j');
-  for (const event of events.slice(3)) receive(event);
+test('a job is asked for from its first event, which may have come before the answer to the POST', () => {
+  receive(...events.slice(0, 2));
+  follow('j');
+  expect(subscribe.mock.calls).toEqual([['j', 0]]);
+  receive(...events);
   expect(shown()).toEqual(['1 done', '2 running']);
 });
 
 test('live events that overtake a replay are put in order', () => {
-  live.follow('j');
-  receive(events[3] ?? {});
+  follow('j');
+  receive(...events.slice(3));
   expect(shown()).toEqual(['2 running']);
-  for (const event of events) receive(event);
+  receive(...events);
   expect(shown()).toEqual(['1 done', '2 running']);
 });
 
-test('after a reconnection it asks for what it missed of the running job', () => {
-  live.follow('j');
-  for (const event of events.slice(0, 2)) receive(event);
+test('after a lost connection it catches up with the running job', () => {
+  follow('j');
+  receive(...events.slice(0, 2));
   shown();
-  receive({ type: 'hello', version: '1', engine: 'ready', queue: { running: ['j'], queued: [] } });
-  expect(socket().sent.map((text) => JSON.parse(text))).toEqual([{ type: 'subscribe', job: 'j', since: 2 }]);
+  hello({ running: ['j'], queued: [] });
+  expect(subscribe.mock.calls).toEqual([
+    ['j', 0],
+    ['j', 0],
+  ]);
+  receive(...events);
+  expect(shown()).toEqual(['1 done', '2 running']);
 });
 
-test('the next of several runs is followed when the first has ended', () => {
-  live.follow('j');
-  live.expect('k');
-  for (const event of events) receive(event);
-  receive({ job: 'j', seq: 5, type: 'job_done', seconds: 1, outputs: {} });
+test('a server that was started again runs the job anew, and numbers its events anew', () => {
+  follow('j');
+  receive(...events);
   shown();
-  receive({ job: 'k', seq: 1, type: 'job_started', attempt: 1, nodes: 2, cached: 0 });
-  receive({ job: 'k', seq: 2, type: 'node_started', node: '2' });
-  expect(shown()).toEqual(['2 running']);
-  expect(jobs.getState().run?.job).toBe('k');
+  hello({ running: ['j'], queued: [] });
+  receive({ job: 'j', seq: 1, type: 'job_started', attempt: 2, nodes: 2, cached: 1 });
+  receive({ job: 'j', seq: 2, type: 'nodes_cached', nodes: ['1'], outputs: {} });
+  expect(shown()).toEqual(['1 cached']);
+});
+
+test('what is shown of an attempt that a crash ended goes, as soon as the job is known to begin again', async () => {
+  follow('j');
+  receive(...events);
+  shown();
+  vi.mocked(getJob).mockResolvedValue(job({ state: 'running', attempt: 2 }));
+  hello({ running: ['j'], queued: [] });
+  await vi.advanceTimersByTimeAsync(50);
+  expect(useJobs.getState().run).toMatchObject({ job: 'j', state: 'queued', nodes: {} });
+  receive({ job: 'j', seq: 1, type: 'job_started', attempt: 2, nodes: 2, cached: 0 });
+  receive({ job: 'j', seq: 2, type: 'node_started', node: '1' });
+  expect(shown()).toEqual(['1 running']);
+});
+
+test('a job that ended while the server was away is shown as ended', async () => {
+  follow('j');
+  receive(...events);
+  shown();
+  vi.mocked(getJob).mockResolvedValue(job({ state: 'done' }));
+  hello({ running: [], queued: [] });
+  await vi.advanceTimersByTimeAsync(50);
+  expect(useJobs.getState().run?.state).toBe('done');
+});
+
+test('a job that the server does not know any more is forgotten', async () => {
+  follow('j');
+  vi.mocked(getJob).mockRejectedValue(new ApiError(404, 'unknown_job', 'There is no such job.'));
+  hello({ running: [], queued: [] });
+  await vi.advanceTimersByTimeAsync(50);
+  expect(useJobs.getState().run).toBeNull();
+  expect(useUi.getState().toasts).toEqual([]);
+});
+
+test('the next of several runs is followed when the first has ended, however soon it begins', () => {
+  follow('j');
+  expectJob('k');
+  receive({ type: 'queue', running: ['j'], queued: ['k'] }, ...events, done('j'));
+  receive({ type: 'queue', running: ['k'], queued: [] }, ...begun('k'));
+  shown();
+  expect(subscribe).toHaveBeenLastCalledWith('k', 0);
+  receive(...begun('k'));
+  expect(shown()).toEqual(['1 done', '2 running']);
+  expect(useJobs.getState()).toMatchObject({ run: { job: 'k' }, expected: [] });
+});
+
+test('a run that still waits does not take the place of the last picture', () => {
+  follow('j');
+  expectJob('k');
+  receive({ type: 'queue', running: ['theirs'], queued: ['k'] }, ...events, done('j'));
+  shown();
+  expect(useJobs.getState().run?.job).toBe('j');
+});
+
+test('a run that was cancelled while it waited is not waited for', () => {
+  follow('j');
+  expectJob('k');
+  receive({ type: 'queue', running: ['j'], queued: ['k'] });
+  receive({ job: 'k', seq: 2, type: 'job_cancelled' }, { type: 'queue', running: ['j'], queued: [] });
+  receive(...events, done('j'));
+  shown();
+  expect(useJobs.getState()).toMatchObject({ run: { job: 'j' }, expected: [] });
+});
+
+test('runs of a workflow that is no longer open are not followed', () => {
+  follow('j');
+  expectJob('k');
+  forgetRun();
+  follow('other');
+  receive(...begun('other'), done('other'), { type: 'queue', running: ['k'], queued: [] });
+  shown();
+  expect(useJobs.getState().run?.job).toBe('other');
 });
 
 test('a job of somebody else is not shown on this canvas', () => {
-  live.follow('j');
-  for (const event of events) receive({ ...event, job: 'theirs' });
+  follow('j');
+  receive(...begun('theirs'));
   expect(shown()).toEqual([]);
 });
 
 test('a reload shows an ended job at once and asks for the events of a running one', async () => {
-  await live.resume('old');
-  expect(jobs.getState().run?.state).toBe('done');
-  await live.resume('j');
-  expect(JSON.parse(socket().sent.at(-1) ?? '')).toEqual({ type: 'subscribe', job: 'j', since: 0 });
+  vi.mocked(getJob).mockImplementation(async (id) => job({ id, state: id === 'old' ? 'done' : 'running' }));
+  await resume('old');
+  expect(useJobs.getState().run?.state).toBe('done');
+  forgetRun();
+  await resume('j');
+  expect(subscribe.mock.calls).toEqual([['j', 0]]);
+});
+
+test('why the engine cannot start is kept until its state changes', () => {
+  receive({ type: 'engine', state: 'failed', device: null, precision: null, message: 'No such device.' });
+  expect(useJobs.getState().engine).toMatchObject({ state: 'failed', message: 'No such device.' });
+  receive({ type: 'engine', state: 'ready', device: 'cpu', precision: 'fp32' });
+  expect(useJobs.getState().engine).toMatchObject({ state: 'ready', device: 'cpu', message: null });
+});
+
+test('once it is closed nothing is asked for any more', () => {
+  live.close();
+  follow('j');
+  expect(subscribe).not.toHaveBeenCalled();
+  expect(close).toHaveBeenCalledOnce();
 });

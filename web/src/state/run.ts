@@ -7,9 +7,9 @@ import { isFinished } from '../core/run.ts';
 import { advanceSeeds } from '../core/seed.ts';
 import { t } from '../i18n/index.ts';
 import { catalogueNow } from './catalogue.ts';
+import { expectJob, follow } from './follow.ts';
 import { useGraph } from './graph.ts';
 import { setProblems, useJobs } from './jobs.ts';
-import { expect, follow } from './live.ts';
 import { useSettings } from './settings.ts';
 import { toast, useUi } from './ui.ts';
 
@@ -40,7 +40,7 @@ async function submitOne(): Promise<void> {
   const { id, warnings } = await submitJob(documentToRun());
   const { run, runEpoch } = useJobs.getState();
   const busy = run && !isFinished(run.state) && runEpoch === useGraph.getState().epoch;
-  if (busy) expect(id);
+  if (busy) expectJob(id);
   else follow(id);
   setProblems(warnings);
   useGraph.getState().amend((doc) => advanceSeeds(doc, catalogueNow(), Math.random));

@@ -20,7 +20,14 @@ interface Toast {
   id: number;
   kind: 'info' | 'success' | 'error';
   text: string;
-  detail?: string;
+  detail: string;
+  action: ToastAction | null;
+}
+
+/** What can be done about a message, as a button on it. */
+interface ToastAction {
+  label: string;
+  run: () => void;
 }
 
 export interface LightboxItem {
@@ -39,6 +46,10 @@ interface UiState {
   /** The note that is being written, by its place among the groups. */
   writing: number | null;
   toasts: Toast[];
+  /** How many there were: the number of the latest. */
+  toastCount: number;
+  /** What was copied last, for browsers that keep the system clipboard from pages. */
+  copied: string;
   /** A short sentence shown beside the pointer (why a link is refused). */
   hint: { x: number; y: number; text: string } | null;
 }
@@ -56,16 +67,23 @@ export const useUi = create<UiState>()(() => ({
   renaming: null,
   writing: null,
   toasts: [],
+  toastCount: 0,
+  copied: '',
   hint: null,
 }));
 
-let lastToast = 0;
 const TOAST_LIMIT = 4;
 
-export function toast(kind: Toast['kind'], text: string, detail?: string): void {
-  lastToast += 1;
-  const entry: Toast = detail ? { id: lastToast, kind, text, detail } : { id: lastToast, kind, text };
-  useUi.setState((state) => ({ toasts: [...state.toasts, entry].slice(-TOAST_LIMIT) }));
+export function toast(
+  kind: Toast['kind'],
+  text: string,
+  detail = '',
+  action: ToastAction | null = null,
+): void {
+  useUi.setState(({ toasts, toastCount }) => {
+    const id = toastCount + 1;
+    return { toasts: [...toasts, { id, kind, text, detail, action }].slice(-TOAST_LIMIT), toastCount: id };
+  });
 }
 
 export function dismissToast(id: number): void {

@@ -8,12 +8,10 @@ export function formatSeconds(seconds: number): string {
   return t('common.minutes', { minutes: Math.floor(seconds / 60), seconds: Math.round(seconds % 60) });
 }
 
-/** Server times are unix seconds or ISO text. */
-export function toDate(time: number | string): Date {
-  return new Date(typeof time === 'number' ? time * 1000 : time);
-}
+/** Server times are in seconds since 1970. */
+export const toDate = (seconds: number): Date => new Date(seconds * 1000);
 
-export function formatMoment(time: number | string, now: Date = new Date()): string {
+export function formatMoment(time: number, now: Date = new Date()): string {
   const date = toDate(time);
   const sameDay = date.toDateString() === now.toDateString();
   return sameDay
@@ -21,7 +19,7 @@ export function formatMoment(time: number | string, now: Date = new Date()): str
     : date.toLocaleString([], { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
 }
 
-export function duration(from: number | string | null, to: number | string | null): string | null {
+export function duration(from: number | null, to: number | null): string | null {
   if (from === null || to === null) return null;
-  return formatSeconds((toDate(to).getTime() - toDate(from).getTime()) / 1000);
+  return formatSeconds(to - from);
 }

@@ -5,6 +5,7 @@ import { Popover } from 'radix-ui';
 import { useState } from 'react';
 import { t } from '../../i18n/index.ts';
 import { loadCatalogue } from '../../state/catalogue.ts';
+import { report } from '../../state/report.ts';
 import { ChoiceList } from '../../ui/ChoiceList.tsx';
 import { cx } from '../../ui/cx.ts';
 import type { WidgetProps } from './InputWidget.tsx';
@@ -15,7 +16,7 @@ export function ChoiceWidget({ testId, label, input, value, onChange }: WidgetPr
   const missing = value !== '' && !choices.includes(value);
   const change = (next: boolean) => {
     setOpen(next);
-    if (next && input.widget === 'model') void loadCatalogue();
+    if (next && input.widget === 'model') report(loadCatalogue(), t('widget.listFailed'));
   };
   return (
     <Popover.Root open={open} onOpenChange={change}>

@@ -6,9 +6,11 @@ import { type DragEvent, useEffect, useState } from 'react';
 import { ApiError, type InputImage, listInputs, thumbnailUrl, uploadImage } from '../../api/client.ts';
 import { t } from '../../i18n/index.ts';
 import { loadCatalogue } from '../../state/catalogue.ts';
+import { report } from '../../state/report.ts';
 import { toast } from '../../state/ui.ts';
 import { Button } from '../../ui/Button.tsx';
 import { cx } from '../../ui/cx.ts';
+import { Thumbnail } from '../../ui/Thumbnail.tsx';
 import type { WidgetProps } from './InputWidget.tsx';
 
 async function upload(file: File, onChange: (name: string) => void): Promise<void> {
@@ -36,8 +38,7 @@ function chooseUpload(onFile: (file: File) => void): void {
 export function ImageWidget({ testId, label, value, onChange }: WidgetProps<string>) {
   const [open, setOpen] = useState(false);
   const [over, setOver] = useState(false);
-  const [broken, setBroken] = useState('');
-  const take = (file: File) => void upload(file, onChange);
+  const take = (file: File) => report(upload(file, onChange));
   const onDrop = (event: DragEvent) => {
     setOver(false);
     const file = event.dataTransfer.files[0];
@@ -65,16 +66,11 @@ export function ImageWidget({ testId, label, value, onChange }: WidgetProps<stri
         >
           {value ? (
             <>
-              {broken === value ? (
-                <ImageOff className="image-broken" size={20} />
-              ) : (
-                <img
-                  src={thumbnailUrl('input', value, 512)}
-                  alt=""
-                  draggable={false}
-                  onError={() => setBroken(value)}
-                />
-              )}
+              <Thumbnail
+                src={thumbnailUrl('input', value, 512)}
+                alt=""
+                blank={<ImageOff className="image-broken" size={20} />}
+              />
               <span className="image-name">{value}</span>
             </>
           ) : (
@@ -122,9 +118,9 @@ function InputLibrary({ value, onChoose, onUpload }: LibraryProps) {
   const [images, setImages] = useState<readonly InputImage[] | null>(null);
   useEffect(() => {
     let current = true;
-    listInputs().then(
-      (found) => current && setImages(found),
-      (error: unknown) => toast('error', t('image.none'), error instanceof Error ? error.message : ''),
+    report(
+      listInputs().then((found) => current && setImages(found)),
+      t('image.listFailed'),
     );
     return () => {
       current = false;
@@ -145,7 +141,7 @@ function InputLibrary({ value, onChoose, onUpload }: LibraryProps) {
             title={image.name}
             onClick={() => onChoose(image.name)}
           >
-            <img src={image.thumbnail_url} alt={image.name} loading="lazy" />
+            <Thumbnail src={image.thumbnail_url} alt={image.name} blank={<ImageOff size={20} />} />
           </button>
         ))}
       </div>
