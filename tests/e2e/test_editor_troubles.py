@@ -15,6 +15,7 @@ pytestmark = pytest.mark.browser
 
 LONG = 60_000
 REASON = "The worker process ended at its start. There is no device 'cuda:7'."
+KEY = "latentgraph.session"
 
 
 class BrokenEngine:
@@ -66,6 +67,35 @@ def test_an_engine_that_can_not_start_says_why_and_is_not_asked_again_and_again(
     expect(page.get_by_test_id("widget-5-steps")).to_be_visible()
     expect(page.get_by_test_id("engine-notice")).to_have_count(0)
     expect(page.get_by_test_id("run-button")).to_be_enabled()
+
+
+def test_a_saved_workflow_that_can_not_be_read_is_kept_and_can_be_saved_to_a_file(editor: Page):
+    wait_for_nodes(editor, 7)
+    damaged = '{"name": "Mine", "document": {"format": "latentgr'
+    # What is saved when the page is left comes first, so that it does not take the place of the damaged text.
+    editor.goto("about:blank")
+    editor.add_init_script(
+        f"""if (!localStorage.getItem('prepared') && location.protocol === 'http:') {{
+          localStorage.setItem('prepared', 'yes');
+          for (const storage of [localStorage, sessionStorage]) storage.setItem('{KEY}', {json.dumps(damaged)});
+        }}"""
+    )
+    editor.go_back()
+    notice = editor.get_by_test_id("toast").filter(has_text="could not be opened")
+    expect(notice).to_contain_text("It is damaged")
+    wait_for_nodes(editor, 7)
+    editor.get_by_label("Workflow name").fill("Another")
+    editor.wait_for_timeout(600)
+    kept = editor.evaluate(
+        "() => Object.entries(localStorage).filter(([key]) => key.startsWith('latentgraph.unreadable'))"
+    )
+    assert [text for _, text in kept] == [damaged]
+    with editor.expect_download() as download:
+        notice.get_by_role("button", name="Save it to a file").click()
+    assert download.value.path().read_text(encoding="utf-8") == damaged
+    editor.reload()
+    expect(editor.get_by_label("Workflow name")).to_have_value("Another")
+    expect(editor.get_by_test_id("toast")).to_have_count(0)
 
 
 def test_a_job_that_a_crash_of_the_server_ended_is_followed_when_it_is_run_again(own_server: Server, page: Page):
