@@ -123,6 +123,50 @@ def test_deleting_one_note_leaves_the_next(canvas: Page):
     assert len(saved_document(canvas)["groups"]) == 1
 
 
+def framed_document() -> dict[str, Any]:
+    """A card in a frame, and a note above it."""
+    card = {"class_type": "CLIPTextEncode", "inputs": {"text": "a boat"}, "_meta": {"pos": [24, 60]}}
+    frame = {"title": "Prompts", "bounds": [0, 0, 320, 300], "color": "#3f789e"}
+    words = {"title": "Read me", "bounds": [0, -140, 200, 90], "text": "**Mind** this"}
+    return {"format": "latentgraph/1", "nodes": {"1": card}, "groups": [frame, words]}
+
+
+def test_notes_and_frames_are_copied_with_the_nodes_and_pasted_at_the_pointer(canvas: Page):
+    open_document(canvas, framed_document())
+    wait_for_nodes(canvas, 1)
+    canvas.mouse.click(*EMPTY)
+    canvas.keyboard.press("Control+a")
+    canvas.keyboard.press("Control+c")
+    canvas.mouse.move(900, 300)
+    canvas.keyboard.press("Control+v")
+    wait_for_nodes(canvas, 2)
+    copy = canvas.get_by_test_id("note-3")
+    expect(copy).to_contain_text("Mind this")
+    box = copy.bounding_box()
+    assert box is not None
+    assert abs(box["x"] - 900) < 2
+    assert abs(box["y"] - 300) < 2
+    saved = saved_document(canvas)
+    before, after = saved["groups"][:2], saved["groups"][2:]
+    (x, y), (left, top) = saved["nodes"]["1"]["_meta"]["pos"], saved["nodes"]["2"]["_meta"]["pos"]
+    for old, new in zip(before, after, strict=True):
+        assert {**new, "bounds": None} == {**old, "bounds": None}
+        assert [new["bounds"][0] - old["bounds"][0], new["bounds"][1] - old["bounds"][1]] == [left - x, top - y]
+    canvas.keyboard.press("Control+z")
+    wait_for_nodes(canvas, 1)
+    assert saved_document(canvas)["groups"] == before
+
+
+def test_a_note_is_duplicated_from_its_menu(canvas: Page):
+    open_document(canvas, framed_document())
+    note(canvas, 1).click(button="right", position=CORNER)
+    canvas.get_by_role("menuitem", name="Duplicate").click()
+    groups = saved_document(canvas)["groups"]
+    assert [each["title"] for each in groups] == ["Prompts", "Read me", "Read me"]
+    assert groups[2]["bounds"] == [32, -108, 200, 90]
+    wait_for_nodes(canvas, 1)
+
+
 def comfyui_file() -> dict[str, Any]:
     """A file whose nodes lie closer together than our cards can."""
     prompts = [

@@ -23,6 +23,7 @@ import { changeGroup, disconnect, dissolveNode, removeGroup } from '../core/edit
 import { t } from '../i18n/index.ts';
 import { catalogueNow } from '../state/catalogue.ts';
 import { useGraph } from '../state/graph.ts';
+import { report } from '../state/report.ts';
 import {
   addNote,
   collapseSelection,
@@ -58,6 +59,21 @@ const COLOURS: readonly [name: string, value: string | null][] = [
 
 const colours = () => COLOURS.map(([name, value]) => ({ name: t(`colour.${name}`), value }));
 
+const copyEntries = (): MenuEntry[] => [
+  {
+    label: t('node.duplicate'),
+    icon: <CopyPlus size={SIZE} />,
+    keys: `${MOD}D`,
+    onSelect: duplicateSelection,
+  },
+  {
+    label: t('node.copy'),
+    icon: <Copy size={SIZE} />,
+    keys: `${MOD}C`,
+    onSelect: () => report(copyToClipboard()),
+  },
+];
+
 export function nodeEntries(id: string): MenuEntry[] {
   const node = useGraph.getState().doc.nodes[id];
   return [
@@ -67,18 +83,7 @@ export function nodeEntries(id: string): MenuEntry[] {
       keys: 'F2',
       onSelect: () => setTimeout(renameSelection),
     },
-    {
-      label: t('node.duplicate'),
-      icon: <CopyPlus size={SIZE} />,
-      keys: `${MOD}D`,
-      onSelect: duplicateSelection,
-    },
-    {
-      label: t('node.copy'),
-      icon: <Copy size={SIZE} />,
-      keys: `${MOD}C`,
-      onSelect: () => void copyToClipboard(),
-    },
+    ...copyEntries(),
     'separator',
     {
       label: t('node.mute'),
@@ -157,6 +162,8 @@ function groupColours(index: number): MenuEntry {
 
 export function frameEntries(index: number): MenuEntry[] {
   return [
+    ...copyEntries(),
+    'separator',
     groupColours(index),
     'separator',
     {
@@ -176,6 +183,7 @@ export function noteEntries(index: number): MenuEntry[] {
       keys: 'F2',
       onSelect: () => setTimeout(() => useUi.setState({ writing: index })),
     },
+    ...copyEntries(),
     'separator',
     groupColours(index),
     'separator',
@@ -214,7 +222,7 @@ export function canvasEntries({ page, at, arrange, fit }: CanvasPlace): MenuEntr
       label: t('canvas.paste'),
       icon: <ClipboardPaste size={SIZE} />,
       keys: `${MOD}V`,
-      onSelect: () => void pasteFromClipboard(at),
+      onSelect: () => report(pasteFromClipboard(at)),
     },
     'separator',
     {

@@ -1,9 +1,9 @@
 // The keyboard: one table from key to action, silent while a person types in a field.
 
-import { useReactFlow } from '@xyflow/react';
 import { useEffect } from 'react';
 import { chooseFile, openFile, saveFile } from '../state/files.ts';
 import { useGraph } from '../state/graph.ts';
+import { report } from '../state/report.ts';
 import { runWorkflow } from '../state/run.ts';
 import {
   addNote,
@@ -21,6 +21,7 @@ import { useUi } from '../state/ui.ts';
 import { isTyping } from '../ui/keys.ts';
 import { useArrange } from './use-arrange.ts';
 import { useFit } from './use-fit-on-load.ts';
+import { useFlowPoint } from './use-flow-point.ts';
 
 type Actions = Readonly<Record<string, () => void>>;
 
@@ -34,7 +35,7 @@ function nameOf(event: KeyboardEvent): string {
 
 /** These work everywhere, even in the middle of a prompt. */
 const EVERYWHERE: Actions = {
-  'mod+enter': () => void runWorkflow(),
+  'mod+enter': () => report(runWorkflow()),
   'mod+s': saveFile,
   'mod+o': chooseFile,
 };
@@ -44,7 +45,7 @@ function openPalette(pointer: { x: number; y: number }): void {
 }
 
 export function useShortcuts(): void {
-  const flow = useReactFlow();
+  const flowPoint = useFlowPoint();
   const arrange = useArrange();
   const fitView = useFit();
   useEffect(() => {
@@ -63,12 +64,9 @@ export function useShortcuts(): void {
       b: () => muteSelection('bypass'),
       c: collapseSelection,
       f2: renameSelection,
-      f: () => void fitView(200),
+      f: () => report(fitView(200)),
       l: arrange,
-      n: () => {
-        const at = flow.screenToFlowPosition(pointer);
-        addNote([at.x, at.y]);
-      },
+      n: () => addNote(flowPoint(pointer.x, pointer.y)),
       g: () => useUi.setState((state) => ({ gallery: !state.gallery })),
       '/': () => openPalette(pointer),
       '?': () => useUi.setState({ shortcuts: true }),
@@ -96,10 +94,11 @@ export function useShortcuts(): void {
     };
     const onPaste = (event: ClipboardEvent) => {
       if (isTyping(event.target) || overlayOpen()) return;
-      const at = flow.screenToFlowPosition(pointer);
+      const at = flowPoint(pointer.x, pointer.y);
       const file = event.clipboardData?.files[0];
-      if (file) void openFile(file, [at.x, at.y]);
-      else if (!paste(event.clipboardData?.getData('text/plain') ?? '', null)) return;
+      const onCanvas = document.elementFromPoint(pointer.x, pointer.y)?.closest('.canvas');
+      if (file) report(openFile(file, at));
+      else if (!paste(event.clipboardData?.getData('text/plain') ?? '', onCanvas ? at : null)) return;
       event.preventDefault();
     };
 
@@ -115,7 +114,7 @@ export function useShortcuts(): void {
       document.removeEventListener('cut', onCopy);
       document.removeEventListener('paste', onPaste);
     };
-  }, [flow, fitView, arrange]);
+  }, [flowPoint, fitView, arrange]);
 }
 
 const overlayOpen = (): boolean => {

@@ -1,6 +1,6 @@
-// What can be done to the selected nodes, for keys and menus alike.
+// What can be done to the selected nodes, frames and notes, for keys and menus alike.
 
-import { copyNodes, pasteNodes, readClipboard } from '../core/clipboard.ts';
+import { copySelected, pasteCopied, readClipboard, type Selection } from '../core/clipboard.ts';
 import type { Bounds, Point } from '../core/document.ts';
 import {
   addGroup,
@@ -16,67 +16,71 @@ import { groupId } from './flow.ts';
 import { selectedIds, useGraph } from './graph.ts';
 import { toast, useUi } from './ui.ts';
 
-const OFFSET: Point = [32, 32];
 const GROUP_MARGIN = 24;
 const GROUP_TITLE = 40;
 const NOTE_SIZE: Point = [280, 160];
 
-/** What was copied last, for browsers that keep the system clipboard from pages. */
-let memory = '';
+/** Indices of the selected frames and notes. */
+const selectedGroups = (): number[] =>
+  useGraph
+    .getState()
+    .nodes.flatMap((node) => (node.selected && node.type !== 'card' ? [node.data.index] : []));
 
+const selection = (): Selection => ({ nodes: selectedIds(), groups: selectedGroups() });
+
+/** The selection as text, which is kept as well; null when nothing is selected. */
 export function copySelection(): string | null {
-  const ids = selectedIds();
-  if (ids.length === 0) return null;
-  memory = copyNodes(useGraph.getState().doc, ids);
-  return memory;
+  const selected = selection();
+  if (selected.nodes.length + selected.groups.length === 0) return null;
+  const copied = copySelected(useGraph.getState().doc, selected);
+  useUi.setState({ copied });
+  return copied;
 }
 
 /** Copies through the clipboard API, for menus; the keys use the browser's own copy event. */
 export async function copyToClipboard(): Promise<void> {
+  const { nodes, groups } = selection();
   const text = copySelection();
   if (!text) return;
-  toast('info', t('canvas.copied', { count: selectedIds().length }));
+  toast('info', t('canvas.copied', { count: nodes.length + groups.length }));
   // Without permission (or on plain http) the copy stays within this page.
   await navigator.clipboard?.writeText(text).catch(() => undefined);
 }
 
+/** Pastes at a point, or beside what was copied. */
 export function paste(text: string, at: Point | null): boolean {
-  const copied = readClipboard(text || memory);
+  const copied = readClipboard(text || useUi.getState().copied);
   if (!copied) return false;
-  let ids: string[] = [];
-  const place = at ? { at } : { offset: OFFSET };
-  useGraph.getState().edit((doc) => {
-    const pasted = pasteNodes(doc, copied, place);
-    ids = pasted.ids;
-    return pasted.doc;
-  });
-  useGraph.getState().select(ids);
+  const { doc, edit, select } = useGraph.getState();
+  const { doc: next, pasted } = pasteCopied(doc, copied, at);
+  edit(() => next);
+  select([...pasted.nodes, ...pasted.groups.map(groupId)]);
   return true;
 }
 
 export async function pasteFromClipboard(at: Point): Promise<void> {
+  // Without permission there is what was copied within this page.
   const text = (await navigator.clipboard?.readText().catch(() => '')) ?? '';
-  if (!paste(readClipboard(text) ? text : memory, at)) toast('info', t('canvas.nothingToPaste'));
+  if (!paste(readClipboard(text) ? text : '', at)) toast('info', t('canvas.nothingToPaste'));
 }
 
 export function duplicateSelection(): void {
-  const { doc } = useGraph.getState();
-  const ids = selectedIds();
-  if (ids.length > 0) paste(copyNodes(doc, ids), null);
+  const selected = selection();
+  if (selected.nodes.length + selected.groups.length > 0)
+    paste(copySelected(useGraph.getState().doc, selected), null);
 }
 
 /** Deletes selected nodes, links, frames and notes as one step. */
 export function deleteSelection(): void {
-  const { nodes, edges, edit, select } = useGraph.getState();
-  const ids = selectedIds();
+  const { edges, edit, select } = useGraph.getState();
+  const { nodes, groups } = selection();
   const links = edges.filter((edge) => edge.selected);
-  const groups = nodes.flatMap((node) => (node.selected && node.type !== 'card' ? [node.data.index] : []));
   // Groups are known by their place: what moves up into the place of one that goes was not selected.
   select([]);
   edit((doc) => {
-    let next = removeNodes(doc, ids);
+    let next = removeNodes(doc, nodes);
     for (const edge of links) next = disconnect(next, edge.target, edge.data?.input ?? '');
-    for (const index of groups.sort((a, b) => b - a)) next = removeGroup(next, index);
+    for (const index of groups.toSorted((a, b) => b - a)) next = removeGroup(next, index);
     return next;
   });
 }
