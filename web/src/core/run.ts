@@ -129,7 +129,13 @@ function fold(draft: Draft, event: JobEvent): void {
       break;
     case 'job_started':
       draft.attempt = event.attempt;
-      Object.assign(draft, { state: 'running', total: event.nodes, finished: event.cached, nodes: {}, error: null });
+      Object.assign(draft, {
+        state: 'running',
+        total: event.nodes,
+        finished: event.cached,
+        nodes: {},
+        error: null,
+      });
       break;
     case 'nodes_cached':
       for (const id of event.nodes) mark(draft, id, { phase: 'cached' });
