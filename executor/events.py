@@ -153,6 +153,18 @@ class NodeDone(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class NodeWarned(Event):
+    """Something that did not stop a node, and that its person should know."""
+
+    type: ClassVar[str] = "node_warning"
+    node: str
+    message: str
+
+    def to_json(self) -> JsonObject:
+        return {"type": self.type, "node": self.node, "message": self.message}
+
+
+@dataclass(frozen=True, slots=True)
 class NodeFailed(Event):
     type: ClassVar[str] = "node_failed"
     error: JobError
@@ -198,7 +210,7 @@ E = TypeVar("E", bound="JobEvent")
 def of_originals(event: E, origins: Mapping[str, str]) -> E:
     """An event of a copied node as one of the node it was made from."""
     match event:
-        case NodeStarted(node) | NodeProgress(node) | NodePreview(node) | NodeDone(node):
+        case NodeStarted(node) | NodeProgress(node) | NodePreview(node) | NodeWarned(node) | NodeDone(node):
             return replace(event, node=origins.get(node, node))
         case NodeFailed(error):
             return replace(event, error=replace(error, node=origins.get(error.node or "", error.node)))
@@ -243,5 +255,14 @@ class QueueChanged(Event):
 
 JobEnd = JobDone | JobFailed | JobCancelled
 JobEvent = (
-    JobQueued | JobStarted | NodesCached | NodeStarted | NodeProgress | NodePreview | NodeDone | NodeFailed | JobEnd
+    JobQueued
+    | JobStarted
+    | NodesCached
+    | NodeStarted
+    | NodeProgress
+    | NodePreview
+    | NodeWarned
+    | NodeDone
+    | NodeFailed
+    | JobEnd
 )

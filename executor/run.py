@@ -25,12 +25,14 @@ from executor.events import (
     NodeFailed,
     NodesCached,
     NodeStarted,
+    NodeWarned,
     of_originals,
 )
 from executor.files import FileCatalogue, Snapshot
 from executor.folders import Folders, OutputNames
 from executor.formats.document import read_text
 from executor.keys import Key, Unkeyable, node_keys
+from executor.node_warnings import warnings_told
 from executor.plan import Plan, Step, make_plan
 from executor.prepare import prepare_or_refuse
 from executor.problems import InvalidWorkflow, NearestNames
@@ -124,6 +126,8 @@ class _Run:
         self._nearest = NearestNames()
         self._values: dict[Key, tuple[Any, ...]] = {}
         self._finished = 0
+        self._running = ""
+        self._told: set[str] = set()
         self.shown: dict[str, tuple[OutputFile, ...]] = {}
 
     def _emit(self, event: JobEvent) -> None:
@@ -161,10 +165,11 @@ class _Run:
             self._cancelled,
         )
         uses = plan.uses
-        for step in plan.steps:
-            if self._cancelled():
-                raise Cancelled
-            self._step(step, keys, uses, scope)
+        with warnings_told(self._warned):
+            for step in plan.steps:
+                if self._cancelled():
+                    raise Cancelled
+                self._step(step, keys, uses, scope)
         return JobDone(round(time.perf_counter() - began, 4), {node: self.shown.get(node, ()) for node in outputs})
 
     def _plan(
@@ -191,6 +196,7 @@ class _Run:
 
     def _step(self, step: Step, keys: Mapping[str, Key], uses: dict[Key, int], scope: JobScope) -> None:
         node = step.node
+        self._running, self._told = node.id, set()
         self._emit(NodeStarted(node.id))
         entry = self._call(node, keys, scope)
         self._services.cache.put(step.key, entry)
@@ -207,6 +213,12 @@ class _Run:
             uses[upstream] -= 1
             if not uses[upstream]:
                 self._values.pop(upstream, None)
+
+    def _warned(self, message: str) -> None:
+        """Tell a warning of the node that runs, once."""
+        if message not in self._told:
+            self._told.add(message)
+            self._emit(NodeWarned(self._running, message))
 
     def _call(self, node: BoundNode, keys: Mapping[str, Key], scope: JobScope) -> Entry:
         spec = node.spec

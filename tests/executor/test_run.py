@@ -20,6 +20,7 @@ from executor.events import (
     NodeProgress,
     NodesCached,
     NodeStarted,
+    NodeWarned,
 )
 from executor.folders import Folders
 from executor.store import DiskStore
@@ -147,6 +148,12 @@ def test_an_error_written_for_people_is_passed_on(bench: Bench):
     error = failure(bench, {"1": n("Explain"), "2": n("End", value=["1", 0])})
     assert (error.code, error.input, error.detail) == ("bad_size", "width", None)
     assert error.message == "The width is 0. Give it at least 8."
+
+
+def test_what_a_node_warns_of_is_told_once_and_as_its_own(bench: Bench):
+    nodes = {"1": n("Warns", value=1), "2": n("Warns", value=["1", 0]), "3": n("End", value=["2", 0])}
+    assert isinstance(bench.run(nodes), JobDone)
+    assert bench.of(NodeWarned) == [NodeWarned("1", "1 is odd"), NodeWarned("2", "1 is odd")]
 
 
 def test_a_node_that_exits_only_fails(bench: Bench):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import threading
 import time
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
@@ -21,6 +23,8 @@ from nodes.sdk import (
     Seed,
     node,
 )
+
+log = logging.getLogger("latentgraph.test")
 
 
 @node(title="Number", category="test", aliases=("Zahl",))
@@ -127,6 +131,15 @@ def Escape(context: Context, prefix: str = "../out") -> None:
 @node(title="Boom", category="test")
 def Boom(a: int) -> int:
     raise RuntimeError("it went wrong")
+
+
+@node(title="Warns", category="test")
+def Warns(value: int = 0) -> int:
+    for _ in range(3):
+        log.warning("%d is odd", value)
+    log.info("nobody hears this")
+    threading.Thread(target=log.warning, args=["another job's"]).start()
+    return value
 
 
 @node(title="Explain", category="test")
