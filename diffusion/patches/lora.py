@@ -95,11 +95,15 @@ def check_fit(lora: LoraFile, family: str, parts: Sequence[Part]) -> None:
             input="lora_name",
         )
     unknown = total - len(frozenset[str]().union(*(each.names for each in fits)))
-    if unknown or lora.unread or misfits:
+    left_out = [
+        f"{len(misfits)} differ in shape ({misfits[0]} …)" if misfits else "",
+        f"{unknown} are for no part of this model" if unknown else "",
+        f"{len(lora.unread)} tensors are of a kind that is not known" if lora.unread else "",
+    ]
+    if any(left_out):
         log.warning(
-            "%s: %d of %d keys change the %s; %d differ in shape%s; %d tensors are of a kind that is not known",
-            lora.file.name, matched, total, titles, len(misfits), f" ({misfits[0]} …)" if misfits else "",
-            len(lora.unread),
+            "%s: %d of its %d keys change the %s; %s",
+            lora.file.name, matched, total, titles, ", ".join(filter(None, left_out)),
         )  # fmt: skip
 
 

@@ -225,7 +225,7 @@ def test_keys_that_no_model_has_are_noted(residency: Residency, models: Path, ca
     lora_files.write(models, "more.safetensors", content)
     with caplog.at_level(logging.WARNING, "latentgraph.lora"):
         residency.check_lora(lora(residency, "more.safetensors"), ModelRef(checkpoint(residency)), None)
-    assert "4 of 5 keys" in caplog.text
+    assert "4 of its 5 keys" in caplog.text
     assert "1 tensors" in caplog.text
 
 

@@ -64,6 +64,18 @@ test('a failure marks its node, and no node is left running', () => {
   expect(run.nodes['3']?.phase).toBe('failed');
 });
 
+test('a node keeps what it warned of until the next run', () => {
+  const told = { job, type: 'node_warning' as const, node: '3' };
+  const run = applyEvents(startRun(job), [
+    ...events.slice(0, 3),
+    { ...told, seq: 4, message: 'Half of it fits.' },
+    { ...told, seq: 5, message: 'The rest is left out.' },
+    { job, seq: 6, type: 'node_done', node: '3', seconds: 1, outputs: [], finished: 3 },
+  ]);
+  expect(run.nodes['3']?.warnings).toEqual(['Half of it fits.', 'The rest is left out.']);
+  expect(run.nodes['4']?.warnings ?? []).toEqual([]);
+});
+
 test('a cancelled run leaves no node running', () => {
   const run = applyEvents(startRun(job), [...events.slice(0, 5), { job, seq: 6, type: 'job_cancelled' }]);
   expect(run.state).toBe('cancelled');

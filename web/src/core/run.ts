@@ -28,6 +28,7 @@ export type JobEvent = { job: string; seq: number } & (
   | { type: 'nodes_cached'; nodes: string[]; outputs: Record<string, OutputFile[]> }
   | { type: 'node_started'; node: string }
   | { type: 'node_progress'; node: string; done: number; total: number }
+  | { type: 'node_warning'; node: string; message: string }
   | { type: 'node_done'; node: string; seconds: number; outputs: OutputFile[]; finished: number }
   | ({ type: 'node_failed'; node: string } & Omit<JobError, 'node'>)
   | { type: 'job_done'; seconds: number; outputs: Record<string, OutputFile[]> }
@@ -43,6 +44,8 @@ export interface NodeRun {
   readonly total: number;
   readonly seconds: number | null;
   readonly outputs: readonly OutputFile[];
+  /** What did not stop the node, and the person should know. */
+  readonly warnings: readonly string[];
 }
 
 export interface Run {
@@ -59,7 +62,7 @@ export interface Run {
   readonly seconds: number | null;
 }
 
-const IDLE: NodeRun = { phase: 'idle', done: 0, total: 0, seconds: null, outputs: [] };
+const IDLE: NodeRun = { phase: 'idle', done: 0, total: 0, seconds: null, outputs: [], warnings: [] };
 
 export const startRun = (job: string): Run => ({
   job,
@@ -146,6 +149,9 @@ function fold(draft: Draft, event: JobEvent): void {
       break;
     case 'node_progress':
       mark(draft, event.node, { phase: 'running', done: event.done, total: event.total });
+      break;
+    case 'node_warning':
+      mark(draft, event.node, { warnings: [...(draft.nodes[event.node]?.warnings ?? []), event.message] });
       break;
     case 'node_done':
       draft.finished = event.finished;

@@ -1,7 +1,7 @@
 // One node on the canvas. It reads only its own node from the stores, so an edit elsewhere does not redraw it.
 
 import { type NodeProps, type ReactFlowState, useStore, useUpdateNodeInternals } from '@xyflow/react';
-import { CircleAlert } from 'lucide-react';
+import { CircleAlert, TriangleAlert } from 'lucide-react';
 import { memo, useEffect, useRef } from 'react';
 import { findSpec, type NodeSpec } from '../core/catalogue.ts';
 import type { GraphNode } from '../core/document.ts';
@@ -23,6 +23,7 @@ import { useNodeRun } from './use-node-run.ts';
 
 /** Below this zoom a card's text cannot be read. */
 const FAR_ZOOM = 0.3;
+const NONE: readonly string[] = [];
 const isFar = (state: ReactFlowState): boolean => state.transform[2] < FAR_ZOOM;
 
 /** Whether to draw the card as from far away. When that ends, its ports are measured anew. */
@@ -72,7 +73,7 @@ export const NodeCard = memo(function NodeCard({ id, selected, height }: NodePro
       ) : (
         <NearCard node={node} spec={spec} run={run} />
       )}
-      {!far && problems && <NodeErrors id={id} />}
+      {!far && <NodeErrors id={id} warnings={run?.warnings ?? NONE} />}
       {!far && <ResizeGrip id={id} width={width} />}
     </article>
   );
@@ -150,14 +151,22 @@ function UnknownBody({ node, unknown }: { node: GraphNode; unknown: boolean }) {
   );
 }
 
-function NodeErrors({ id }: { id: string }) {
+/** What is wrong with the node, and what its last run warned of. */
+function NodeErrors({ id, warnings }: { id: string; warnings: readonly string[] }) {
   const problems = useJobs((state) => state.byNode[id]);
+  if (!problems && warnings.length === 0) return null;
   return (
     <ul className="card-errors">
       {problems?.all.map((problem) => (
         <li key={`${problem.code}-${problem.input}-${problem.message}`} className={`is-${problem.severity}`}>
           <CircleAlert size={14} aria-hidden="true" />
           <span>{problem.message}</span>
+        </li>
+      ))}
+      {warnings.map((message) => (
+        <li key={message} className="is-warning">
+          <TriangleAlert size={14} aria-hidden="true" />
+          <span>{message}</span>
         </li>
       ))}
     </ul>
