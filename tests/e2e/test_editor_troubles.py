@@ -53,6 +53,15 @@ class BrokenEngine:
         server.on_message(pass_on)
 
 
+def start_a_long_run(server: Server, page: Page) -> None:
+    page.goto(server.url)
+    wait_for_nodes(page, 7)
+    page.get_by_test_id("widget-5-steps").fill("40")
+    page.get_by_test_id("widget-5-steps").press("Enter")
+    page.get_by_test_id("run-button").click()
+    expect(node(page, "5").locator(".badge-running")).to_contain_text("/40", timeout=LONG)
+
+
 def test_an_engine_that_can_not_start_says_why_and_is_not_asked_again_and_again(page: Page, server: Server):
     engine = BrokenEngine(page)
     page.goto(server.url)
@@ -99,12 +108,7 @@ def test_a_saved_workflow_that_can_not_be_read_is_kept_and_can_be_saved_to_a_fil
 
 
 def test_a_job_that_a_crash_of_the_server_ended_is_followed_when_it_is_run_again(own_server: Server, page: Page):
-    page.goto(own_server.url)
-    wait_for_nodes(page, 7)
-    page.get_by_test_id("widget-5-steps").fill("40")
-    page.get_by_test_id("widget-5-steps").press("Enter")
-    page.get_by_test_id("run-button").click()
-    expect(node(page, "5").locator(".badge-running")).to_contain_text("/40", timeout=LONG)
+    start_a_long_run(own_server, page)
     own_server.kill()
     expect(page.get_by_test_id("status")).to_contain_text("Connection lost", timeout=LONG)
     expect(page.get_by_test_id("cancel-button")).to_be_disabled()
@@ -114,12 +118,7 @@ def test_a_job_that_a_crash_of_the_server_ended_is_followed_when_it_is_run_again
 
 
 def test_a_job_that_ended_while_the_page_was_cut_off_is_shown_as_ended(own_server: Server, page: Page):
-    page.goto(own_server.url)
-    wait_for_nodes(page, 7)
-    page.get_by_test_id("widget-5-steps").fill("40")
-    page.get_by_test_id("widget-5-steps").press("Enter")
-    page.get_by_test_id("run-button").click()
-    expect(node(page, "5").locator(".badge-running")).to_contain_text("/40", timeout=LONG)
+    start_a_long_run(own_server, page)
     job = own_server.get("/api/v1/jobs?limit=1")["jobs"][0]["id"]
     own_server.kill()
     expect(page.get_by_test_id("status")).to_contain_text("Connection lost", timeout=LONG)

@@ -24,12 +24,11 @@ from nodes.custom_sampling import (
     SamplerCustomAdvanced,
 )
 from nodes.latent import EmptyLatent
-from nodes.loaders import CheckpointLoader
 from nodes.sampling import KSampler, KSamplerAdvanced
 from nodes.sdk import NodeError
 from nodes.sdk.declare import definition_of
-from tests.diffusion import tiny
 from tests.nodes.fake_context import FakeContext
+from tests.nodes.reduced import loaded
 
 
 class Parts(NamedTuple):
@@ -42,10 +41,7 @@ class Parts(NamedTuple):
 
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
-    folder = tmp_path_factory.mktemp("data")
-    tiny.write(folder / "models" / "checkpoints" / "tiny.safetensors")
-    context = FakeContext(folder)
-    model, clip, _ = CheckpointLoader(context, "tiny.safetensors")
+    context, model, clip = loaded(tmp_path_factory.mktemp("data"))
     fox, empty = (CLIPTextEncode(context, text, clip) for text in ("a fox", ""))
     return Parts(context, model, fox, empty, EmptyLatent(64, 32, 2))
 

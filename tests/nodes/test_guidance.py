@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
@@ -13,18 +12,16 @@ from diffusion.values import Conditioning, ModelRef
 from executor.codec import Codec
 from executor.settings import VALUE_MODULES
 from nodes import guidance
-from nodes.conditioning import CLIPTextEncode
 from nodes.custom_sampling import RandomNoise, SamplerCustomAdvanced
 from nodes.guiders import PerpNegGuider
 from nodes.latent import EmptyLatent
-from nodes.loaders import CheckpointLoader
 from nodes.model_patches import ModelSamplingDiscrete, RescaleCFG
 from nodes.samplers import KSamplerSelect
 from nodes.sampling import KSampler
 from nodes.sdk import NodeError
 from nodes.sigmas import BasicScheduler
-from tests.diffusion import tiny
 from tests.nodes.fake_context import FakeContext
+from tests.nodes.reduced import apart, loaded, loud
 
 Patch = Callable[[ModelRef], ModelRef]
 
@@ -39,15 +36,8 @@ class Parts(NamedTuple):
 
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
-    folder = tmp_path_factory.mktemp("data")
-    tiny.write(folder / "models" / "checkpoints" / "tiny.safetensors")
-    context = FakeContext(folder)
-    model, clip, _ = CheckpointLoader(context, "tiny.safetensors")
-    loud = [
-        Conditioning(tuple(replace(each, embedding=each.embedding * 20) for each in made.entries))
-        for made in (CLIPTextEncode(context, text, clip) for text in ("a fox", "a plain hen", ""))
-    ]
-    return Parts(context, model, *loud)
+    context, model, clip = loaded(tmp_path_factory.mktemp("data"))
+    return Parts(context, model, *loud(context, clip, "a fox", "a plain hen", ""))
 
 
 def sample(parts: Parts, patch: Patch = lambda model: model, cfg: float = 3.0, sampler: str = "euler") -> torch.Tensor:
@@ -55,10 +45,6 @@ def sample(parts: Parts, patch: Patch = lambda model: model, cfg: float = 3.0, s
     return KSampler(
         parts.context, patch(parts.model), parts.positive, parts.negative, latent, 5, 2, cfg, sampler, "karras"
     ).samples
-
-
-def apart(one: torch.Tensor, other: torch.Tensor) -> float:
-    return float((one - other).norm() / other.norm())
 
 
 @pytest.mark.parametrize(

@@ -25,14 +25,12 @@ from diffusion.values import (
 from executor.codec import Codec
 from executor.settings import VALUE_MODULES
 from nodes import model_patches as patches
-from nodes.conditioning import CLIPTextEncode
 from nodes.custom_sampling import SamplerCustomAdvanced
 from nodes.latent import EmptyLatent
-from nodes.loaders import CheckpointLoader
 from nodes.sampling import KSampler
 from nodes.sigmas import KarrasScheduler
-from tests.diffusion import tiny
 from tests.nodes.fake_context import FakeContext
+from tests.nodes.reduced import apart, loaded, loud
 
 Patch = Callable[[ModelRef], ModelRef]
 
@@ -46,15 +44,8 @@ class Parts(NamedTuple):
 
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
-    folder = tmp_path_factory.mktemp("data")
-    tiny.write(folder / "models" / "checkpoints" / "tiny.safetensors")
-    context = FakeContext(folder)
-    model, clip, _ = CheckpointLoader(context, "tiny.safetensors")
-    loud = [
-        Conditioning(tuple(replace(each, embedding=each.embedding * 20) for each in made.entries))
-        for made in (CLIPTextEncode(context, text, clip) for text in ("a fox", ""))
-    ]
-    return Parts(context, model, *loud)
+    context, model, clip = loaded(tmp_path_factory.mktemp("data"))
+    return Parts(context, model, *loud(context, clip, "a fox", ""))
 
 
 def sample(parts: Parts, patch: Patch | None = None, **changes) -> torch.Tensor:
@@ -62,10 +53,6 @@ def sample(parts: Parts, patch: Patch | None = None, **changes) -> torch.Tensor:
     latent = settings.pop("latent", EmptyLatent(128, 64, 2))
     model = parts.model if patch is None else patch(parts.model)
     return KSampler(parts.context, model, parts.positive, parts.negative, latent, **settings).samples
-
-
-def apart(one: torch.Tensor, other: torch.Tensor) -> float:
-    return float((one - other).norm() / other.norm())
 
 
 @pytest.mark.parametrize(
