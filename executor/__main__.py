@@ -206,7 +206,7 @@ async def _follow(
             try:
                 async for batch in engine.submit(request._replace(attempt=attempt)):
                     for event in batch:
-                        if isinstance(event, (JobDone, JobFailed, JobCancelled)):
+                        if isinstance(event, JobEnd):
                             return event
                         bar.show(event)
             except WorkerDied as death:

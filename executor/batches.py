@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from executor.events import JobCancelled, JobDone, JobEvent, JobFailed, NodeDone, NodeFailed, NodePreview, NodeProgress
+from executor.events import JobCancelled, JobDone, JobEvent, JobFailed, NodeDone, NodeFailed, NodePreview, supersedes
 
 INTERVAL = 0.02
 PREVIEW_INTERVAL = 0.1
@@ -44,7 +44,7 @@ class EventBatches:
                 pending = self._pending
                 if type(event) in ENDS:
                     self._preview = None
-                if pending and _supersedes(event, pending[-1]):
+                if pending and supersedes(event, pending[-1]):
                     pending.pop()
                 pending.append(event)
         if not self._filled.is_set():
@@ -81,7 +81,3 @@ class EventBatches:
                     self._preview, self._preview_sent = None, now
             if batch:
                 self._send(batch)
-
-
-def _supersedes(event: JobEvent, before: JobEvent) -> bool:
-    return type(event) is NodeProgress and type(before) is NodeProgress and event.node == before.node

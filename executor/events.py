@@ -266,3 +266,8 @@ JobEvent = (
     | NodeFailed
     | JobEnd
 )
+
+
+def supersedes(event: Event, before: Event) -> bool:
+    """Whether an event makes the one right before it worthless: of a node's progress, only the last matters."""
+    return type(event) is NodeProgress and type(before) is NodeProgress and event.node == before.node

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from executor.events import Event, NodePreview, NodeProgress
+from executor.events import Event, NodePreview, supersedes
 
 JOBS_KEPT = 64
 EVENTS_KEPT = 50_000
@@ -121,7 +121,7 @@ class EventHub:
                 kept = history.events
                 each = StampedEvent(event, job, history.next, now)
                 history.next += 1
-                if kept and _supersedes(event, kept[-1].event):
+                if kept and supersedes(event, kept[-1].event):
                     kept.pop()
                 kept.append(each)
                 stamped.append(each)
@@ -146,7 +146,3 @@ class EventHub:
         else:
             self._histories.move_to_end(job)
         return history
-
-
-def _supersedes(event: Event, before: Event) -> bool:
-    return type(event) is NodeProgress and type(before) is NodeProgress and event.node == before.node

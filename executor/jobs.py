@@ -19,6 +19,7 @@ from executor.events import (
     Event,
     JobCancelled,
     JobDone,
+    JobEnd,
     JobError,
     JobEvent,
     JobFailed,
@@ -312,7 +313,7 @@ class JobService:
         try:
             async for batch in self._engine.submit(JobRequest(job_id, text, attempt, targets)):
                 last = batch[-1]
-                if isinstance(last, (JobDone, JobFailed, JobCancelled)):
+                if isinstance(last, JobEnd):
                     self._publish(job_id, batch[:-1])
                     await self._end(job_id, last)
                     return False

@@ -16,13 +16,13 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from executor.events import JobError, OutputFiles, files_json
 
 T = TypeVar("T")
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
-JOB_STATES: tuple[JobState, ...] = ("queued", "running", "done", "failed", "cancelled")
+JOB_STATES: tuple[JobState, ...] = get_args(JobState)
 MAX_ATTEMPTS = 2
 
 MIGRATIONS = (

@@ -17,7 +17,7 @@ HEAVY = {"torch", "torchvision", "diffusers", "transformers", "spandrel", "torch
 MAY_IMPORT = {
     "api": {"api", "executor", "nodes.sdk", "diffusion.library"},
     "executor": {"executor", "nodes.sdk"},
-    "nodes.sdk": {"nodes", "nodes.sdk"},
+    "nodes.sdk": {"nodes.sdk"},
     "nodes": {"nodes", "nodes.sdk", "diffusion"},
     "diffusion": {"diffusion"},
 }

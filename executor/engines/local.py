@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from executor.engines import EngineFailed, EngineState, EngineStatus, WorkerDied
 from executor.engines.process import WorkerProcess
-from executor.events import JobCancelled, JobDone, JobEvent, JobFailed
+from executor.events import JobCancelled, JobEnd, JobEvent
 from executor.messages import Broken, CancelJob, DeviceKnown, Events, Ready, Reply, RunJob, WorkerConfig
 from executor.run import JobRequest
 from nodes.sdk.packs import PackReport
@@ -177,7 +177,7 @@ class _Slot:
             if heard.job_id != request.job_id:
                 continue
             yield heard.events
-            if heard.events and isinstance(heard.events[-1], (JobDone, JobFailed, JobCancelled)):
+            if heard.events and isinstance(heard.events[-1], JobEnd):
                 return
 
     def cancel(self, job_id: str) -> None:

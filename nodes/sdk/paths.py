@@ -1,4 +1,7 @@
-"""The one rule for names that reach the file system: resolved, they must lie inside their folder."""
+"""The rule for names of inputs, results, workflows and pages: resolved, they must lie inside their folder.
+
+Names of models have another, in `diffusion.library`: links there may lead outside, for whoever made them owns the disk.
+"""
 
 from __future__ import annotations
 
