@@ -12,9 +12,8 @@ def routes() -> list[web.RouteDef]:
 
 
 async def health(request: web.Request) -> web.Response:
-    """Whether the server answers, and the state of its engine; open to monitors without a token."""
-    engine = services(request).jobs.engine
-    return web.json_response({"status": "ok", "engine": engine.state, "message": engine.message})
+    """Whether the server answers, and the state of its engine; open to monitors without a token, so nothing more."""
+    return web.json_response({"status": "ok", "engine": services(request).jobs.engine.state})
 
 
 async def system(request: web.Request) -> web.Response:
