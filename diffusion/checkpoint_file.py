@@ -2,7 +2,7 @@
 
 A safetensors header is checked against the file's size before anything is mapped; a pickle is read with torch's
 `weights_only` loader and nothing else, so opening a file runs no code from it. Tensors are read lazily from a map, let
-go of after some 64 MB of them: pages that were read count as this process's memory for as long as they are mapped.
+go of after some 256 MB of them: pages that were read count as this process's memory for as long as they are mapped.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from diffusion.memory import is_out_of_memory
 from diffusion.pickle_names import inert_names
 from diffusion.safetensors_header import AGAIN, TensorInfo, read_header
 
-_MAPPED_AT_ONCE = 64 * 2**20
+_MAPPED_AT_ONCE = 256 * 2**20
 
 
 class _Source(Protocol):
