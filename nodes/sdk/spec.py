@@ -63,7 +63,6 @@ class InputSpec:
             "advanced": self.advanced,
             "endings": None if self.endings is None else list(self.endings),
             "many": self.many,
-            "socket": True,
         }
 
     @staticmethod
